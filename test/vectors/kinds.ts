@@ -1,0 +1,6 @@
+import { gitVersions } from "./git-versions.js";
+import type { VectorKind } from "./kind.js";
+import { versions } from "./versions.js";
+
+/** The first kind that accepts a line answers it. */
+export const kinds: readonly VectorKind[] = [versions, gitVersions];
