@@ -1,0 +1,32 @@
+import { Failure } from "../../base/failure.js";
+
+/** The system's own code of an error of `node:fs` and friends: `ENOENT`. */
+export function systemCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+/** What a user can do something about, named; any other error comes back as it is. */
+export function diskFailure(error: unknown, { doing, path }: { doing: string; path: string }): unknown {
+  switch (systemCodeOf(error)) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return new Failure("unavailable", `cannot ${doing} ${path}: no space left there`, {
+        code: "store.no-space",
+        subject: path,
+        hint: "Free some space, or choose another place with --store.",
+        cause: error,
+      });
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new Failure("denied", `cannot ${doing} ${path}: permission denied`, {
+        code: "disk.denied",
+        subject: path,
+        hint: "Check who owns it, or choose another place with --store.",
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}

@@ -1,0 +1,166 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { checkInterrupted } from "../../base/call.js";
+import { Failure } from "../../base/failure.js";
+import type { DagHash } from "../../spec/dag-hash.js";
+import {
+  currentDatabaseVersion,
+  type Database,
+  decodeDatabase,
+  emptyDatabase,
+  encodeDatabase,
+} from "../../store/database.js";
+import { type Layout, layoutOf, projectionOf } from "../../store/layout.js";
+import type { PackageLocks, Store } from "../../store/store.js";
+import { writeAtomically } from "../disk/atomic.js";
+import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
+import { type LockFile, openLockFile } from "./lock-file.js";
+import { lock, packageLockRange, wholeFile } from "./locks.js";
+import { openStaging } from "./staging.js";
+
+export interface StoreOptions {
+  /** `config:install_tree:projections:all`; else what the store's packages follow, else Spack 1.x's. */
+  readonly projection?: string | undefined;
+  /** The root without its padding, where the configuration says it. */
+  readonly unpaddedRoot?: string | undefined;
+  /** false: nobody else uses the store, so take no locks. */
+  readonly locks?: boolean | undefined;
+  /** Milliseconds to wait for the database's lock, and for each package's. */
+  readonly lockTimeout?: number | undefined;
+}
+
+/** As Spack's `config:db_lock_timeout`. */
+const defaultLockTimeout = 60_000;
+
+/**
+ * The install tree at `root`, which need not exist yet.
+ * @throws Failure `store.database-corrupt`
+ */
+export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
+  const { locks = true, lockTimeout: timeout = defaultLockTimeout } = options;
+  const paths = pathsOf(root);
+  const layout = await openLayout(paths, root, options);
+
+  return {
+    root,
+    layout,
+    readDatabase: async (call) => {
+      checkInterrupted(call);
+      // No lock: the file is replaced by a rename, so it is whole whenever it is read, by anyone.
+      return await readDatabase(paths.index);
+    },
+    updateDatabase: async (change, call) => {
+      await using _held = await lockDatabase();
+      await removeLeftovers(paths.database);
+      const before = await readDatabase(paths.index);
+      const after = change(before);
+      if (after !== before) await writeDatabase(paths, after);
+      return after;
+
+      async function lockDatabase(): Promise<AsyncDisposable> {
+        if (!locks) {
+          await mkdir(paths.database, { recursive: true });
+          return { [Symbol.asyncDispose]: async () => undefined };
+        }
+        const file = await openLockFile(paths.lock);
+        return await holding(file, () =>
+          lock(file, wholeFile(true), { ...call, timeout, subject: `the database of ${root}` }),
+        );
+      }
+    },
+    lockPackages: async (hashes, call) => {
+      if (!locks) return { held: new Set(hashes), [Symbol.asyncDispose]: async () => undefined };
+      const file = await openLockFile(paths.prefixLock);
+      const held = new Set<DagHash>();
+      const taken = await holding(file, async () => {
+        for (const hash of hashes) {
+          if (call?.wait === true)
+            await lock(file, packageLockRange(hash), {
+              ...call,
+              timeout,
+              subject: `${root}: package ${hash}`,
+            });
+          else if ((await file.tryLock(packageLockRange(hash))) !== undefined) continue;
+          held.add(hash);
+        }
+      });
+      return { held, [Symbol.asyncDispose]: taken[Symbol.asyncDispose] } satisfies PackageLocks;
+    },
+    openStaging: async () => {
+      await makeRoot(root);
+      return await openStaging(join(root, ".stowage-staging"), { locks });
+    },
+  };
+}
+
+interface Paths {
+  readonly database: string;
+  readonly index: string;
+  readonly verifier: string;
+  readonly lock: string;
+  readonly prefixLock: string;
+}
+
+function pathsOf(root: string): Paths {
+  const database = join(root, ".spack-db");
+  return {
+    database,
+    index: join(database, "index.json"),
+    verifier: join(database, "index_verifier"),
+    lock: join(database, "lock"),
+    prefixLock: join(database, "prefix_lock"),
+  };
+}
+
+async function openLayout(paths: Paths, root: string, options: StoreOptions): Promise<Layout> {
+  const projection = options.projection ?? projectionOf(await readDatabase(paths.index), root);
+  return layoutOf(root, { projection, unpaddedRoot: options.unpaddedRoot });
+}
+
+async function makeRoot(root: string): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true });
+  } catch (error) {
+    throw diskFailure(error, { doing: "create the store", path: root });
+  }
+}
+
+async function readDatabase(path: string): Promise<Database> {
+  try {
+    return decodeDatabase(await readFile(path), path);
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return emptyDatabase(currentDatabaseVersion);
+    if (systemCodeOf(error) === "ENOTDIR")
+      throw new Failure("usage", `${path} cannot be a store's database: a file is in the way`, {
+        code: "store.not-a-directory",
+        subject: path,
+        cause: error,
+      });
+    throw diskFailure(error, { doing: "read", path });
+  }
+}
+
+async function writeDatabase(paths: Paths, database: Database): Promise<void> {
+  await writeAtomically(paths.index, encodeDatabase(database), { sync: true });
+  // Readers compare it with the one they know, and read the database again where it differs.
+  // In place, as Spack does: what was read before stays open.
+  await writeFile(paths.verifier, randomUUID());
+}
+
+/** Temporary files of a process that died while it wrote; whoever holds the lock is the only writer. */
+async function removeLeftovers(directory: string): Promise<void> {
+  for (const name of await readdir(directory))
+    if (/^index\.json\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(directory, name), { force: true });
+}
+
+/** The file, closed and so unlocked when disposed; closed at once where `take` fails. */
+async function holding(file: LockFile, take: () => Promise<void>): Promise<AsyncDisposable> {
+  try {
+    await take();
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: () => file.close() };
+}

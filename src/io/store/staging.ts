@@ -1,0 +1,95 @@
+import { randomBytes } from "node:crypto";
+import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Failure } from "../../base/failure.js";
+import type { Staging } from "../../store/store.js";
+import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
+import { openLockFile } from "./lock-file.js";
+
+/**
+ * A directory of our own in `parent`. Its name is an offset in `parent/lock`, and that byte is locked for as
+ * long as we live: a directory whose byte can be locked belongs to a process that ended, and is removed.
+ */
+export async function openStaging(parent: string, { locks }: { locks: boolean }): Promise<Staging> {
+  await mkdir(parent, { recursive: true }).catch((error) => {
+    throw diskFailure(error, { doing: "create", path: parent });
+  });
+  const name = randomBytes(7).toString("hex");
+  const path = join(parent, name);
+  // The lock comes first, so no directory is ever seen without it.
+  const owner = locks ? await openLockFile(join(parent, "lock")) : undefined;
+  try {
+    await owner?.tryLock(byteOf(name));
+    await mkdir(path);
+    if (locks) await removeAbandoned(parent);
+  } catch (error) {
+    await owner?.close();
+    throw diskFailure(error, { doing: "create", path });
+  }
+
+  let made = 0;
+  return {
+    path,
+    newPath: () => join(path, String(made++)),
+    publish: async (directory, prefix, { overwrite = false } = {}) => {
+      try {
+        await mkdir(dirname(prefix), { recursive: true });
+        const aside = join(path, `old-${made++}`);
+        if (overwrite) await renameIfThere(prefix, aside);
+        else if (await isThere(prefix)) throw prefixExists(prefix);
+        await rename(directory, prefix);
+        if (overwrite) await rm(aside, { recursive: true, force: true });
+      } catch (error) {
+        // Someone without our locks was quicker.
+        if (systemCodeOf(error) === "ENOTEMPTY" || systemCodeOf(error) === "EEXIST")
+          throw prefixExists(prefix);
+        throw diskFailure(error, { doing: "create", path: prefix });
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await rm(path, { recursive: true, force: true });
+      await owner?.close();
+    },
+  };
+}
+
+const byteOf = (name: string) => ({ start: BigInt(`0x${name}`), length: 1n, exclusive: true });
+
+async function removeAbandoned(parent: string): Promise<void> {
+  const names = (await readdir(parent)).filter((name) => /^[0-9a-f]{14}$/.test(name));
+  // Another opening of the file than the one that holds our own byte, so that byte looks locked here too.
+  const probe = await openLockFile(join(parent, "lock"));
+  try {
+    for (const name of names)
+      if ((await probe.tryLock(byteOf(name))) === undefined)
+        await rm(join(parent, name), { recursive: true, force: true });
+  } finally {
+    await probe.close();
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+async function renameIfThere(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (systemCodeOf(error) !== "ENOENT") throw error;
+  }
+}
+
+function prefixExists(prefix: string): Failure {
+  return new Failure("conflict", `${prefix} exists, but the store's database does not know it`, {
+    code: "store.prefix-exists",
+    subject: prefix,
+    hint: "Remove it, or give --overwrite to replace it.",
+  });
+}
