@@ -43,6 +43,8 @@ export interface ManifestStore {
 export interface Repository {
   /** For messages: `localhost:5000/cache`, `oci:/tmp/layout`. */
   readonly label: string;
+  /** Which registry it is in: `https://ghcr.io`. Repositories of one registry can mount each other's blobs. */
+  readonly registry: string;
   readonly name: RepositoryName;
   readonly blobs: BlobStore;
   readonly manifests: ManifestStore;
@@ -50,4 +52,9 @@ export interface Repository {
   tags(call?: Call): AsyncIterable<Tag>;
   /** Manifests whose `subject` is `digest` (referrers API, or the tag that stands in for it). */
   referrers(digest: Digest, call?: Call & { readonly artifactType?: string }): Promise<readonly Descriptor[]>;
+}
+
+/** Repositories under one roof. A repository comes to be when something is written to it. */
+export interface Registry {
+  repository(name: RepositoryName): Repository;
 }

@@ -1,0 +1,86 @@
+import { expect, test } from "vitest";
+import { utf8 } from "../base/bytes.js";
+import { contentOf } from "./content.js";
+import { copy } from "./copy.js";
+import type { Descriptor } from "./descriptor.js";
+import { encodeManifest } from "./manifest.js";
+import { mediaTypes } from "./media-types.js";
+import { createMemoryRegistry } from "./memory.js";
+import { parseRepositoryName, parseTag } from "./reference.js";
+import type { Repository } from "./repository.js";
+
+const name = parseRepositoryName("a/b");
+const tag = parseTag("v1");
+
+/** Two images that share a layer under one index, and a signature of the index. */
+async function fill(repository: Repository): Promise<Descriptor> {
+  const shared = contentOf(utf8("shared"), mediaTypes.ociLayerGzip);
+  const manifests: Descriptor[] = [];
+  for (const architecture of ["amd64", "arm64"]) {
+    const config = contentOf(utf8(architecture), mediaTypes.ociConfig);
+    for (const blob of [shared, config]) await repository.blobs.write(blob);
+    const image = encodeManifest({
+      schemaVersion: 2,
+      config: config.descriptor,
+      layers: [shared.descriptor],
+    });
+    await repository.manifests.write(image);
+    manifests.push({ ...image.descriptor, platform: { os: "linux", architecture } });
+  }
+  const index = encodeManifest({ schemaVersion: 2, manifests });
+  await repository.manifests.write(index, { tag });
+  const config = contentOf(utf8("{}"), mediaTypes.ociEmpty);
+  await repository.blobs.write(config);
+  await repository.manifests.write(
+    encodeManifest({
+      schemaVersion: 2,
+      artifactType: "test/signature",
+      config: config.descriptor,
+      layers: [],
+      subject: index.descriptor,
+    }),
+  );
+  return index.descriptor;
+}
+
+test("copy() takes an index with its images, each blob once, and what refers to it where asked", async () => {
+  const from = createMemoryRegistry("one").repository(name);
+  const to = createMemoryRegistry("two").repository(name);
+  const top = await fill(from);
+  const outcomes: string[] = [];
+  const report = (event: { type: string; outcome?: string }): void => {
+    if (event.type === "finished") outcomes.push(event.outcome ?? "");
+  };
+  expect(await copy(from, to, { reference: tag, tag: parseTag("v2"), report })).toEqual(top);
+  expect(outcomes).toEqual(["written", "written", "written"]);
+  expect((await to.manifests.read(parseTag("v2")))?.descriptor).toEqual(top);
+  expect(await to.referrers(top.digest)).toEqual([]);
+  await copy(from, to, { reference: top.digest, referrers: true });
+  expect((await to.referrers(top.digest)).map((entry) => entry.artifactType)).toEqual(["test/signature"]);
+});
+
+test("within one registry blobs are mounted, and what is missing is named", async () => {
+  const registry = createMemoryRegistry("one");
+  const [from, to] = [registry.repository(name), registry.repository(parseRepositoryName("c"))];
+  await fill(from);
+  const outcomes = new Set<string>();
+  await copy(from, to, {
+    reference: tag,
+    report: (event) => event.type === "finished" && outcomes.add(event.outcome),
+  });
+  expect([...outcomes]).toEqual(["mounted"]);
+  await expect(copy(from, to, { reference: parseTag("nope") })).rejects.toMatchObject({
+    code: "oci.manifest-missing",
+    subject: "one/a/b:nope",
+  });
+});
+
+test("a blob that is not what its descriptor says is not stored", async () => {
+  const { blobs } = createMemoryRegistry().repository(name);
+  const good = contentOf(utf8("good"));
+  for (const bytes of ["evil", "goo", "goods"])
+    await expect(blobs.write({ ...good, open: contentOf(utf8(bytes)).open }), bytes).rejects.toMatchObject({
+      code: "oci.blob-corrupt",
+    });
+  expect(await blobs.stat(good.descriptor.digest)).toBeUndefined();
+});

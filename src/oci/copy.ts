@@ -1,0 +1,120 @@
+import { type Call, checkInterrupted } from "../base/call.js";
+import { Failure } from "../base/failure.js";
+import { mapLimited } from "../base/limit.js";
+import type { Descriptor } from "./descriptor.js";
+import type { Digest } from "./digest.js";
+import { decodeImageIndex, decodeImageManifest } from "./manifest.js";
+import { isImageIndex } from "./media-types.js";
+import type { Tag } from "./reference.js";
+import type { Manifest, Repository } from "./repository.js";
+
+export interface CopyOptions extends Call {
+  /** What to copy. */
+  readonly reference: Tag | Digest;
+  /** The tag it gets; without one it is stored by digest only. */
+  readonly tag?: Tag | undefined;
+  /** Blobs copied at once. */
+  readonly limit?: number | undefined;
+  /** Also what refers to it (signatures, attestations, SBOMs). */
+  readonly referrers?: boolean | undefined;
+}
+
+/** An index of indices of indices: deeper is no image that anyone builds. */
+const maxDepth = 4;
+
+/**
+ * Copies a manifest with all it needs, leaves first, so that the destination never names what it lacks.
+ * Between repositories of one registry blobs are mounted.
+ * @returns the descriptor of what was copied
+ * @throws Failure `oci.manifest-missing`, `oci.too-deep`
+ */
+export async function copy(from: Repository, to: Repository, options: CopyOptions): Promise<Descriptor> {
+  const top = await demandManifest(from, options.reference, options);
+  await copyManifest(top, {
+    from,
+    to,
+    limit: options.limit ?? 6,
+    copied: new Set(),
+    call: { signal: options.signal, report: options.report },
+    tag: options.tag,
+    referrers: options.referrers ?? false,
+    depth: 0,
+  });
+  return top.descriptor;
+}
+
+interface Copying {
+  readonly from: Repository;
+  readonly to: Repository;
+  readonly limit: number;
+  /** Each blob once, however many manifests share it. */
+  readonly copied: Set<Digest>;
+  readonly call: Call;
+  readonly tag: Tag | undefined;
+  readonly referrers: boolean;
+  readonly depth: number;
+}
+
+async function copyManifest(manifest: Manifest, copying: Copying): Promise<void> {
+  const { from, to, call, depth } = copying;
+  const { digest, mediaType } = manifest.descriptor;
+  checkInterrupted(call);
+  if (depth > maxDepth)
+    throw new Failure("corrupt", `${from.label}@${digest} is nested more than ${maxDepth} deep`, {
+      code: "oci.too-deep",
+      subject: `${from.label}@${digest}`,
+    });
+  if (isImageIndex(mediaType))
+    for (const child of decodeImageIndex(manifest).manifests) await copyChild(child, copying);
+  else {
+    const { config, layers } = decodeImageManifest(manifest);
+    const blobs = new Map([config, ...layers].map((blob) => [blob.digest, blob]));
+    await mapLimited(blobs.values(), copying.limit, (blob) => copyBlob(blob, copying));
+  }
+  await to.manifests.write(manifest, copying.tag === undefined ? call : { ...call, tag: copying.tag });
+  if (copying.referrers)
+    for (const referrer of await from.referrers(digest, call)) await copyChild(referrer, copying);
+}
+
+async function copyChild(child: Descriptor, copying: Copying): Promise<void> {
+  const manifest = await demandManifest(copying.from, child.digest, copying.call);
+  await copyManifest(manifest, { ...copying, tag: undefined, depth: copying.depth + 1 });
+}
+
+async function copyBlob(descriptor: Descriptor, { from, to, call, copied }: Copying): Promise<void> {
+  checkInterrupted(call);
+  if (copied.has(descriptor.digest)) return;
+  const task = {
+    id: descriptor.digest,
+    verb: "copy" as const,
+    subject: descriptor.digest.slice(0, 19),
+    bytes: descriptor.size,
+  };
+  call.report?.({ type: "started", task });
+  const outcome = await to.blobs.write(
+    {
+      descriptor,
+      open: async function* (inner) {
+        for await (const chunk of from.blobs.read(descriptor, inner)) {
+          call.report?.({ type: "advanced", task, bytes: chunk.byteLength });
+          yield chunk;
+        }
+      },
+    },
+    from.registry === to.registry ? { ...call, from: from.name } : call,
+  );
+  copied.add(descriptor.digest);
+  call.report?.({ type: "finished", task, outcome });
+}
+
+/** @throws Failure `oci.manifest-missing` */
+export async function demandManifest(
+  repository: Repository,
+  reference: Tag | Digest,
+  call?: Call,
+): Promise<Manifest> {
+  const manifest = await repository.manifests.read(reference, call);
+  if (manifest !== undefined) return manifest;
+  const subject = `${repository.label}${reference.includes(":") ? "@" : ":"}${reference}`;
+  throw new Failure("not-found", `${subject} does not exist`, { code: "oci.manifest-missing", subject });
+}
