@@ -45,8 +45,8 @@ export const folders = {
   },
   config: {
     may: ["base"],
-    outside: ["yaml", "valibot"],
-    why: "Spack's configuration scopes as values: merge, schema, edit",
+    outside: ["node:path", "yaml"],
+    why: "Spack's configuration scopes as values: merge, shapes, edit",
   },
   trust: {
     may: ["base", "oci"],

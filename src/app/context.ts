@@ -1,0 +1,149 @@
+import { homedir, tmpdir, userInfo } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import type { Call } from "../base/call.js";
+import { Failure } from "../base/failure.js";
+import { type Configuration, readSection } from "../config/configuration.js";
+import { decodeInstallTree, type InstallTree, pathAt } from "../config/install-tree.js";
+import { decodeMirrors, findMirror, type Mirror } from "../config/mirror.js";
+import type { ConfigNode } from "../config/node.js";
+import type { Variables } from "../config/variables.js";
+import { findScopes, findSpack } from "../io/config/find-scopes.js";
+
+/** What every verb takes. Nothing has to be given: the rest is Spack's configuration and this process. */
+export interface StowageOptions extends Call {
+  /** Root of the install tree; else what the configuration says, else `~/.stowage/store`. */
+  readonly store?: string | undefined;
+  /** Folders of configuration that come last and win: Spack's `-C`. */
+  readonly config?: string | readonly string[] | undefined;
+  /** Name of the one scope to read or edit. */
+  readonly scope?: string | undefined;
+  /** Name or folder of a Spack environment; else `$SPACK_ENV`. */
+  readonly environment?: string | undefined;
+  /** Environment variables. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly home?: string | undefined;
+  readonly cwd?: string | undefined;
+  /** How many things to do at once. */
+  readonly jobs?: number | undefined;
+}
+
+/** A machine as the configuration describes it. */
+export interface Context extends Call {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string;
+  readonly cwd: string;
+  readonly jobs: number | undefined;
+  readonly configuration: Configuration;
+  readonly variables: Variables;
+  /** The merged `config` section. */
+  readonly config: ConfigNode | undefined;
+  readonly installTree: InstallTree;
+  /** Where downloads and indices are kept: `$XDG_CACHE_HOME/stowage`, else `~/.stowage/cache`. */
+  readonly cacheRoot: string;
+  /** Folder of the active environment. */
+  readonly environment: string | undefined;
+  /** Root of the Spack on this machine. */
+  readonly spack: string | undefined;
+  /** Configured mirrors in search order. */
+  mirrors(): Promise<readonly Mirror[]>;
+  /**
+   * A configured name, else a URL or a path.
+   * @throws Failure `mirror.unknown`, `mirror.url-invalid`
+   */
+  mirror(nameOrUrl: string): Promise<Mirror>;
+}
+
+/** @throws Failure `config.*` for what is wrong in the configuration */
+export async function openContext(options: StowageOptions = {}): Promise<Context> {
+  const env = options.env ?? process.env;
+  const home = options.home ?? env["HOME"] ?? homedir();
+  const cwd = options.cwd ?? process.cwd();
+  const spack = findSpack(env);
+  const environment = environmentFolder(options.environment, { env, cwd, spack });
+  const variables: Variables = {
+    env,
+    home,
+    named: {
+      spack,
+      env: environment,
+      user: env["USER"] ?? userInfo().username,
+      tempdir: env["TMPDIR"] ?? tmpdir(),
+      user_cache_path: env["SPACK_USER_CACHE_PATH"] ?? join(home, ".spack"),
+      platform: process.platform,
+    },
+  };
+  const configuration = await findScopes({
+    env,
+    cwd,
+    platform: process.platform,
+    variables,
+    spack,
+    environment,
+    folders: options.config === undefined ? [] : [options.config].flat(),
+  });
+  const config = await readSection(configuration, "config");
+  const installTree: InstallTree =
+    options.store === undefined
+      ? (decodeInstallTree(config, variables) ?? treeAt(join(home, ".stowage/store")))
+      : treeAt(resolve(cwd, options.store));
+  let mirrors: Promise<readonly Mirror[]> | undefined;
+  const readMirrors = (): Promise<readonly Mirror[]> => {
+    mirrors ??= mirrorsOf(configuration, variables);
+    return mirrors;
+  };
+  return {
+    env,
+    home,
+    cwd,
+    jobs: options.jobs,
+    signal: options.signal,
+    report: options.report,
+    configuration,
+    variables,
+    config,
+    installTree,
+    cacheRoot:
+      env["XDG_CACHE_HOME"] !== undefined && isAbsolute(env["XDG_CACHE_HOME"])
+        ? join(env["XDG_CACHE_HOME"], "stowage")
+        : join(home, ".stowage/cache"),
+    environment,
+    spack,
+    mirrors: readMirrors,
+    mirror: async (nameOrUrl) => findMirror(await readMirrors(), nameOrUrl, { variables, folder: cwd }),
+  };
+}
+
+const treeAt = (root: string): InstallTree => ({ root, paddedLength: 0, projections: undefined });
+
+/** Configured mirrors, of all scopes or of one. */
+export async function mirrorsOf(
+  configuration: Configuration,
+  variables: Variables,
+  options: { readonly scope?: string | undefined } = {},
+): Promise<readonly Mirror[]> {
+  const section = await readSection(configuration, "mirrors", options);
+  return decodeMirrors(section?.type === "map" ? section : undefined, variables);
+}
+
+/** A path, or a name below Spack's own folder of environments. */
+function environmentFolder(
+  given: string | undefined,
+  {
+    env,
+    cwd,
+    spack,
+  }: { env: Readonly<Record<string, string | undefined>>; cwd: string; spack: string | undefined },
+): string | undefined {
+  if (given === undefined) return env["SPACK_ENV"] || undefined;
+  if (given.includes("/") || given === ".") return resolve(cwd, given);
+  if (spack !== undefined) return join(spack, "var/spack/environments", given);
+  throw new Failure("usage", `cannot tell where the environment ${given} is: no Spack was found`, {
+    code: "config.environment-missing",
+    subject: given,
+    hint: `Write its folder (./${given}), or set SPACK_ROOT.`,
+  });
+}
+
+/** `config:source_cache` and its like: a path of the configuration, its variables replaced. */
+export const configuredPath = (context: Context, ...path: readonly string[]): string | undefined =>
+  pathAt(context.config, path, context.variables);
