@@ -14,7 +14,7 @@ export interface StandardVersion extends Place {
   readonly separators: readonly string[];
 }
 
-const allowed = /^[A-Za-z0-9_.-][=A-Za-z0-9_.-]*$/;
+const forbidden = /[^A-Za-z0-9_.-]/;
 const segment = /([0-9]+|[A-Za-z]+)([_.-]*)/g;
 /** Python, and so Spack, reads no longer number. */
 const mostDigits = 4300;
@@ -25,18 +25,14 @@ const mostDigits = 4300;
  * @throws Failure `version.invalid`
  */
 export function parseStandardVersion(text: string, { whole = text, from = 0 } = {}): StandardVersion {
-  if (text !== "" && !allowed.test(text))
-    throw invalid(
-      whole,
-      from + Math.max(0, text.search(/^=|[^=A-Za-z0-9_.-]/)),
-      "a character that may not stand",
-    );
+  const bad = text.search(forbidden);
+  if (bad >= 0) throw invalid(whole, from + bad, "a character that may not stand");
   const components: string[] = [];
   const separators: string[] = [];
-  for (const [, component = "", separator = ""] of text.matchAll(segment)) {
+  for (const { 1: component = "", 2: separator = "", index } of text.matchAll(segment)) {
     const digits = component.charCodeAt(0) < 0x3a;
     if (digits && component.length > mostDigits)
-      throw invalid(whole, from + text.indexOf(component), `a number of more than ${mostDigits} digits`);
+      throw invalid(whole, from + index, `a number of more than ${mostDigits} digits`);
     components.push(digits ? component.replace(/^0+(?=.)/, "") : component);
     separators.push(separator);
   }
@@ -63,7 +59,8 @@ function phaseStart(components: readonly string[]): number {
 export function normalizedText({ release, phase, separators }: StandardVersion): string {
   const [name, number] = phase;
   let text = release.map((component, i) => component + separators[i]).join("");
-  if (name !== undefined && name !== "final") text += name;
+  // A `final` alone adds nothing, and Spack leaves it out.
+  if (name !== undefined && (name !== "final" || number !== undefined)) text += name;
   if (number !== undefined) text += `${separators[release.length]}${number}`;
   return text;
 }

@@ -1,0 +1,34 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { checkFile } from "./check.js";
+import { kinds } from "./kinds.js";
+
+const shared = "../shared/vectors";
+const given = ["versions.jsonl", "git-versions.jsonl"];
+
+for (const name of given)
+  test.skipIf(!existsSync(join(shared, name)))(`we answer ${name} as Spack did`, async () => {
+    const { passed, failures } = await checkFile(join(shared, name), { kinds, specs: [] });
+    expect(failures).toEqual([]);
+    expect(passed).toBeGreaterThan(500);
+  });
+
+test("npm run vectors prints a failing line with both answers, and ends with the counts", () => {
+  const scratch = mkdtempSync(join(tmpdir(), "stowage-vectors-"));
+  try {
+    const file = join(scratch, "wrong.jsonl");
+    writeFileSync(
+      file,
+      '{"op": "cmp", "a": "1.2", "b": "1.10", "r": 1, "eq": false}\n{"op": "cmp", "a": "1", "b": "1", "r": 0, "eq": true}\n',
+    );
+    const done = spawnSync(process.execPath, ["scripts/vectors.mjs", file], { encoding: "utf8" });
+    expect(done.stdout).toContain('expected {"r":1,"eq":false}\n  found    {"r":-1,"eq":false}');
+    expect(done.stdout.trimEnd().split("\n").at(-1)).toBe("1 passed, 1 failed");
+    expect(done.status).toBe(1);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+});
