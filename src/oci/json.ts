@@ -14,9 +14,9 @@ export function invalidDocument(subject: string, why: string, cause?: unknown): 
  * @param subject what the bytes are, for the message
  * @throws Failure `oci.document-invalid`
  */
-export function parseJson(bytes: Uint8Array, subject: string): unknown {
-  if (bytes.byteLength > maxMetadataSize)
-    throw invalidDocument(subject, `has ${bytes.byteLength} bytes, more than the ${maxMetadataSize} allowed`);
+export function parseJson(bytes: Uint8Array, subject: string, limit = maxMetadataSize): unknown {
+  if (bytes.byteLength > limit)
+    throw invalidDocument(subject, `has ${bytes.byteLength} bytes, more than the ${limit} allowed`);
   const text = textOf(bytes);
   if (text === undefined) throw invalidDocument(subject, "is not UTF-8");
   try {

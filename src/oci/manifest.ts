@@ -101,6 +101,13 @@ export function decodeImageManifest(manifest: Manifest): ImageManifest {
   return json;
 }
 
+/** The index of a layout on disk, which is no manifest and has no media type or size limit of one. */
+export function decodeLayoutIndex(bytes: Uint8Array, subject: string): ImageIndex {
+  const json = withoutNulls(parseJson(bytes, subject, Number.POSITIVE_INFINITY));
+  assertShape(imageIndex, json, subject);
+  return json;
+}
+
 /** @throws Failure `oci.document-invalid`; `oci.not-an-image` where it is of another kind */
 export function decodeImageIndex(manifest: Manifest): ImageIndex {
   const { mediaType, digest } = manifest.descriptor;
