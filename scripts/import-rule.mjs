@@ -20,7 +20,7 @@ export const folders = {
   },
   archive: {
     may: ["base"],
-    outside: ["node:crypto", "node:zlib"],
+    outside: ["node:buffer", "node:crypto", "node:zlib", "yaml"],
     why: "a tree as bytes: reproducible pack, hostile unpack, parallel gzip",
   },
   relocate: {

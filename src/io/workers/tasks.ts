@@ -1,0 +1,9 @@
+import { packTask } from "./pack-task.js";
+
+/** What a worker thread can do, by name. A task's input and result travel by structured clone. */
+export const tasks = { pack: packTask };
+
+export type Tasks = typeof tasks;
+export type TaskName = keyof Tasks;
+export type TaskInput<Name extends TaskName> = Parameters<Tasks[Name]>[0];
+export type TaskResult<Name extends TaskName> = Awaited<ReturnType<Tasks[Name]>>;
