@@ -46,27 +46,29 @@ export function encodeBinaryDistribution(distribution: BinaryDistribution): Uint
   return encodeFileName(`{${fields.join(", ")}}\n`);
 }
 
-/** What no plain or single-quoted scalar can hold: controls, U+FEFF, and bytes that are not UTF-8. */
-const needsEscapes = /[\0-\x08\x0a-\x1f\x7f-\x84\x86-\x9f\ufeff]|\p{Surrogate}/u;
+/** What no plain or single-quoted scalar can hold: controls, U+FEFF, bytes that are not UTF-8, a line end at a blank. */
+const needsEscapes =
+  /[\0-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]|\p{Surrogate}| [\x85\u2028\u2029]|[\x85\u2028\u2029] /u;
 
 /** What makes a scalar in a flow mapping need quotes. */
 const needsQuotes = new RegExp(
   [
-    "^$|^ | $|[,\\[\\]{}\\x85\\u2028\\u2029]|: | #|:$|\\t",
+    "^$|^ | $|[,\\[\\]{}\\x85\\u2028\\u2029]|: | #|:$",
     "^[#&*!|>'\"%@`]|^---|^\\.\\.\\.|^- |^[-?:=]$|^<<$",
-    // Null, booleans, numbers and dates of YAML 1.2 as ruamel.yaml resolves them.
+    // Null, booleans, numbers and dates, as ruamel.yaml resolves YAML 1.2.
     "^(?:~|null|Null|NULL|true|True|TRUE|false|False|FALSE)$",
-    "^[-+]?(?:0b[01_]+|0o?[0-7_]+|[0-9_]+|0x[0-9a-fA-F_]+)$",
-    "^[-+]?(?:[0-9][0-9_]*\\.[0-9_]*|\\.[0-9][0-9_]*|[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?$",
+    "^[-+]?0(?:b[01_]+|o[0-7_]+|x[0-9a-fA-F_]+)$|^(?:[-+][0-9_]|[0-9])[0-9_]*$",
+    "^[-+]?[0-9][0-9_]*(?:\\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?$|^[-+]?\\.[0-9_]+(?:[eE][-+][0-9]+)?$",
     "^[-+]?\\.(?:inf|Inf|INF)$|^\\.(?:nan|NaN|NAN)$",
     "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \\t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]*)?(?:[ \\t]*(?:Z|[-+][0-9]{1,2}(?::[0-9]{2})?))?$",
+    "^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]| +)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]*)?(?: *(?:Z|[-+][0-9]{1,2}(?::[0-9]{2})?))?$",
   ].join("|"),
 );
 
+/** Text as a YAML scalar in a flow collection, in the style that Spack's ruamel.yaml chooses. */
 export function encodeScalar(text: string): string {
   if (needsEscapes.test(text))
-    return `"${text.replace(/["\\]|[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/gu, escaped)}"`;
+    return `"${text.replace(/["\\]|[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]/gu, escaped)}"`;
   return needsQuotes.test(text) ? `'${text.replaceAll("'", "''")}'` : text;
 }
 
