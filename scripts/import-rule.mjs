@@ -87,7 +87,7 @@ export const folders = {
   },
   server: {
     may: ["base", "oci"],
-    outside: ["node:crypto"],
+    outside: ["node:crypto", "bcryptjs"],
     why: "the embedded registry: request to response",
   },
   "io/http-client": {

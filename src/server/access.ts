@@ -1,0 +1,27 @@
+import type { RepositoryName } from "../oci/reference.js";
+import type { Handler, Request } from "./http.js";
+
+export type Action = "pull" | "push" | "delete";
+
+/** What a request does, and to which repository; the registry as a whole has no name. */
+export interface Need {
+  readonly name?: RepositoryName | undefined;
+  readonly action: Action;
+}
+
+/** What was found out about who asks. */
+export interface Grant {
+  readonly user?: string | undefined;
+  allows(need: Need): boolean;
+}
+
+/** Decides who may do what. */
+export interface Access {
+  /** @throws RegistryError UNAUTHORIZED with a challenge, DENIED */
+  authorize(request: Request, need: Need): Promise<Grant>;
+  /** Answers at /token, where there are tokens. */
+  readonly token?: Handler | undefined;
+}
+
+/** Everybody may do everything: what a registry on loopback is by default. */
+export const openAccess: Access = { authorize: async () => ({ allows: () => true }) };
