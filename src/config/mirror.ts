@@ -1,7 +1,6 @@
 import { posix } from "node:path";
 import { Failure } from "../base/failure.js";
 import { flagAt, type MapEntry, type MapNode, nodeAt, type Origin, textAt, textsAt } from "./node.js";
-import { configFailure } from "./parse.js";
 import { suggestion } from "./suggestion.js";
 import { substitute, type Variables } from "./variables.js";
 
@@ -34,8 +33,9 @@ export interface Access {
 export interface Mirror {
   /** Its name in the configuration; the URL of one that is not configured. */
   readonly name: string;
-  readonly fetch: Connection;
-  readonly push: Connection;
+  /** undefined: the mirror has no URL for this direction. */
+  readonly fetch: Connection | undefined;
+  readonly push: Connection | undefined;
   readonly source: boolean;
   readonly binary: boolean;
   /** Whether packages must carry a good signature. Where nothing is said: yes, but for registries no (as Spack's). */
@@ -70,33 +70,32 @@ export function decodeMirrors(section: MapNode | undefined, variables: Variables
 }
 
 function decodeMirror(name: string, { value: node, origin }: MapEntry, variables: Variables): Mirror {
-  const fetch = connectionOf(name, node, "fetch", variables);
+  const fetch = decodeConnection(node, "fetch", variables);
+  const push = decodeConnection(node, "push", variables);
   return {
     name,
     fetch,
-    push: connectionOf(name, node, "push", variables),
+    push,
     source: flagAt(node, ["source"]) ?? true,
     binary: flagAt(node, ["binary"]) ?? true,
-    signed: flagAt(node, ["signed"]) ?? !isRegistryUrl(fetch.url),
+    signed: flagAt(node, ["signed"]) ?? !isRegistryUrl((fetch ?? push)?.url ?? ""),
     autopush: flagAt(node, ["autopush"]) ?? false,
     origin,
   };
 }
 
 /** What the direction says itself, else what the mirror says for both. */
-function connectionOf(
-  name: string,
+function decodeConnection(
   mirror: MapEntry["value"],
   direction: Direction,
   variables: Variables,
-): Connection {
+): Connection | undefined {
   const pathOf = (key: string): readonly string[] =>
     nodeAt(mirror, [direction, key]) === undefined ? [key] : [direction, key];
   const own = nodeAt(mirror, [direction]);
   const url =
     mirror.type === "scalar" ? mirror : own?.type === "scalar" ? own : nodeAt(mirror, pathOf("url"));
-  if (url?.type !== "scalar" || typeof url.value !== "string")
-    throw configFailure("config.missing-key", mirror.origin, `mirrors:${name} has no URL to ${direction}`);
+  if (url?.type !== "scalar" || typeof url.value !== "string") return undefined;
   return {
     url: urlOf(url.value, {
       variables,
@@ -193,6 +192,17 @@ export function findMirror(
   };
 }
 
+/** @throws Failure `mirror.one-way` where the mirror has no URL for the direction */
+export function connectionOf(mirror: Mirror, direction: Direction): Connection {
+  const connection = mirror[direction];
+  if (connection !== undefined) return connection;
+  throw new Failure("usage", `mirror ${mirror.name} has no URL to ${direction}`, {
+    code: "mirror.one-way",
+    subject: mirror.name,
+    hint: `\`stowage mirror set-url --${direction} ${mirror.name} URL\` gives it one.`,
+  });
+}
+
 /**
  * User and password of one direction. Reading without them is anonymous, as in Spack; pushing is not.
  * @throws Failure `mirror.variable-unset` where pushing needs a variable that is not set
@@ -202,7 +212,7 @@ export function loginOf(
   direction: Direction,
   env: Readonly<Record<string, string | undefined>>,
 ): { readonly user: string; readonly password: string } | undefined {
-  const { access } = mirror[direction];
+  const access = mirror[direction]?.access;
   if (access === undefined) return undefined;
   const user = access.idVariable === undefined ? access.id : env[access.idVariable];
   const password = access.secretVariable === undefined ? access.secret : env[access.secretVariable];
