@@ -59,8 +59,7 @@ function phaseStart(components: readonly string[]): number {
 export function normalizedText({ release, phase, separators }: StandardVersion): string {
   const [name, number] = phase;
   let text = release.map((component, i) => component + separators[i]).join("");
-  // A `final` alone adds nothing, and Spack leaves it out.
-  if (name !== undefined && (name !== "final" || number !== undefined)) text += name;
+  if (name !== undefined) text += name;
   if (number !== undefined) text += `${separators[release.length]}${number}`;
   return text;
 }
