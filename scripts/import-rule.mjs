@@ -116,6 +116,11 @@ export const folders = {
     outside: ["node:*", "koffi"],
     why: "install trees on disk, with Spack's locks",
   },
+  "io/install": {
+    may: ["base", "oci", "archive", "store", "install", "io/disk", "io/system"],
+    outside: ["node:*"],
+    why: "what an install needs of this machine: the blob cache, files to patch",
+  },
   "io/git": {
     may: ["base", "version", "io/disk"],
     outside: ["node:*"],
@@ -132,7 +137,7 @@ export const folders = {
     why: "docker's and podman's logins and credential helpers",
   },
   "io/workers": {
-    may: ["base", "archive", "relocate", "store", "install", "push", "io/disk", "io/system"],
+    may: ["base", "archive", "relocate", "store", "install", "push", "io/disk", "io/system", "io/install"],
     outside: ["node:*"],
     why: "threads for the hot loops: pack, unpack, relocate",
   },

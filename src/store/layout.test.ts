@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { decodeNode } from "../spec/node.js";
-import { layoutOf, oldProjection, paddedRootOf, prefixOf, unpaddedRootOf } from "./layout.js";
+import { layoutOf, oldProjection, prefixOf, unpaddedRootOf } from "./layout.js";
 
 const spec = decodeNode(
   {
@@ -30,11 +30,10 @@ test("a projection with a field we cannot answer is refused", () => {
   );
 });
 
-test("padding is found, and only padding", () => {
-  for (let length = 40; length < 160; length += 1) {
-    const root = paddedRootOf("/opt/store", length);
-    expect(root).toHaveLength(length);
-    if (root.includes("__spack_path_placeholder__")) expect(unpaddedRootOf(root)).toBe("/opt/store");
-  }
-  expect(unpaddedRootOf("/opt/__spack_path_placeholder__/mine")).toBe("/opt/__spack_path_placeholder__/mine");
+test.each([
+  ["/opt/store/__spack_path_placeholder__/__spack_path_placeholder__/__spack_p", "/opt/store"],
+  ["/opt/store/__spack_path_placeholder___", "/opt/store"],
+  ["/opt/__spack_path_placeholder__/mine", "/opt/__spack_path_placeholder__/mine"],
+])("padding is found where only padding follows: %s", (root, unpadded) => {
+  expect(unpaddedRootOf(root)).toBe(unpadded);
 });

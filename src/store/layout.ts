@@ -48,15 +48,6 @@ export function unpaddedRootOf(root: string): string {
   return rest.every((part) => `${padding}_`.startsWith(part)) ? root.slice(0, start) : root;
 }
 
-/** `root` padded to `length` characters, as `install_tree:padded_length` asks; as it is where it is longer. */
-export function paddedRootOf(root: string, length: number): string {
-  const missing = length - root.length;
-  if (missing < 2) return root;
-  const filler = `/${padding}`.repeat(Math.ceil(missing / (padding.length + 1))).slice(0, missing);
-  // A final slash would be dropped again, and the length with it.
-  return root + (filler.endsWith("/") ? `${filler.slice(0, -1)}_` : filler);
-}
-
 /**
  * The prefix of a new package. What is installed already is where the database says.
  * @throws Failure `store.projection-unsupported`

@@ -1,0 +1,230 @@
+import { type Call, checkInterrupted } from "../base/call.js";
+import { Failure } from "../base/failure.js";
+import { mapLimited } from "../base/limit.js";
+import type { Entry, EntryRequest, PackageSource } from "../buildcache/source.js";
+import type { ConcreteSpec, DependencyType, SpecGraph } from "../spec/concrete-spec.js";
+import type { DagHash } from "../spec/dag-hash.js";
+import { closure, topologicalOrder } from "../spec/graph.js";
+import { checkHash } from "../spec/hash-check.js";
+import type { Database } from "../store/database.js";
+import type { Layout } from "../store/layout.js";
+import { hostProblems, type Host } from "./host.js";
+import { prefixIn } from "./prefixes.js";
+
+export interface InstallRequest {
+  readonly roots: readonly EntryRequest[];
+  /** Asked in this order, for each package. */
+  readonly sources: readonly PackageSource[];
+  readonly database: Database;
+  readonly layout: Layout;
+  /** What the packages will run on; without one nothing is checked against it. */
+  readonly host?: Host | undefined;
+  /** Install the roots again where they are installed. */
+  readonly overwrite?: boolean | undefined;
+  /** Leave the roots out, or what they depend on. */
+  readonly only?: "package" | "dependencies" | undefined;
+  /** What the roots were built with too. */
+  readonly buildDependencies?: boolean | undefined;
+  /** Bytes free where the store is. */
+  readonly freeBytes?: number | undefined;
+}
+
+export type PlannedPackage = Present | Fetch;
+
+/** Installed already. */
+export interface Present {
+  readonly state: "present";
+  readonly spec: ConcreteSpec;
+  readonly prefix: string;
+  readonly explicit: boolean;
+}
+
+/** To be fetched and installed. */
+export interface Fetch {
+  readonly state: "fetch";
+  readonly spec: ConcreteSpec;
+  readonly prefix: string;
+  readonly explicit: boolean;
+  readonly entry: Entry;
+  /** Replaces what is there. */
+  readonly overwrite: boolean;
+}
+
+/** What an install will do: data, complete before the first byte of a package is fetched. */
+export interface InstallPlan {
+  readonly roots: readonly DagHash[];
+  /** All that the roots need to run, dependencies first. */
+  readonly graph: SpecGraph;
+  /** Dependencies first. */
+  readonly packages: readonly PlannedPackage[];
+  readonly externals: readonly ConcreteSpec[];
+  /** Bytes to fetch. */
+  readonly bytes: number;
+  /** Why it cannot be done; all that is known, not only the first. */
+  readonly problems: readonly Failure[];
+}
+
+/** A binary is installed for what it needs at run time. */
+const runtime: readonly DependencyType[] = ["link", "run"];
+
+/** Requests to mirrors at once, while planning. */
+const lookups = 16;
+
+/**
+ * Plans an install. What can be known to fail is in `problems`: binaries for another machine, packages that no
+ * mirror has, too little space.
+ * @throws Failure of a mirror that cannot be asked, or whose answer is broken
+ */
+export async function planInstall(request: InstallRequest, call?: Call): Promise<InstallPlan> {
+  const { database, layout, only } = request;
+  const found = createLookup(request.sources);
+  const rootEntries = await mapLimited(request.roots, lookups, (root) => found(root, call));
+  const missing: EntryRequest[] = request.roots.filter((_, i) => rootEntries[i] === undefined);
+  const entries = rootEntries.filter((entry) => entry !== undefined);
+  const graph = joined(entries);
+  const types: readonly DependencyType[] =
+    request.buildDependencies === true ? [...runtime, "build"] : runtime;
+  const roots = new Set(graph.roots);
+  const wanted = topologicalOrder(graph, { types }).toReversed();
+
+  const planned = await mapLimited(
+    wanted.filter(({ external }) => external === undefined),
+    lookups,
+    async (spec): Promise<PlannedPackage | undefined> => {
+      checkInterrupted(call);
+      const isRoot = roots.has(spec.hash);
+      if (only !== undefined && isRoot !== (only === "package")) return undefined;
+      const prefix = prefixIn(database, { layout, spec });
+      if (prefix === undefined) throw new Error(`${spec.name} has no prefix`);
+      const about = { spec, prefix, explicit: isRoot };
+      const installed = database.records.get(spec.hash)?.installed === true;
+      const overwrite = isRoot && request.overwrite === true;
+      if (installed && !overwrite) return { ...about, state: "present" };
+      const { name, version, hash } = spec;
+      const entry =
+        entries.find((root) => root.spec.hash === hash) ?? (await found({ hash, name, version }, call));
+      if (entry !== undefined) return { ...about, state: "fetch", entry, overwrite };
+      missing.push({ hash, name, version });
+      return undefined;
+    },
+  );
+  const packages = planned.filter((one) => one !== undefined);
+  const fetched = packages.filter((one) => one.state === "fetch");
+  const bytes = fetched.reduce((sum, { entry }) => sum + entry.layer.size, 0);
+  return {
+    roots: graph.roots,
+    graph,
+    packages,
+    externals: wanted.filter(({ external }) => external !== undefined),
+    bytes,
+    problems: [
+      ...missingProblems(missing, request.sources),
+      ...unbelievable(fetched),
+      ...(request.host === undefined
+        ? []
+        : hostProblems(graph, { specs: fetched.map(({ spec }) => spec), host: request.host })),
+      ...spaceProblems(bytes, request),
+    ],
+  };
+}
+
+/**
+ * The first mirror that has a package answers. What one of them cannot say is only a failure if no other has it.
+ */
+function createLookup(sources: readonly PackageSource[]) {
+  return async (request: EntryRequest, call: Call | undefined): Promise<Entry | undefined> => {
+    let failed: unknown;
+    for (const source of sources) {
+      try {
+        const entry = await source.resolve(request, call);
+        if (entry !== undefined) return entry;
+      } catch (error) {
+        checkInterrupted(call);
+        failed ??= error;
+      }
+    }
+    if (failed !== undefined) throw failed;
+    return undefined;
+  };
+}
+
+/** One graph over the roots' own. The same hash is the same spec, so where they overlap they agree. */
+function joined(entries: readonly Entry[]): SpecGraph {
+  const nodes = new Map(entries.flatMap(({ graph }) => [...graph.nodes]));
+  const roots = [...new Set(entries.map(({ spec }) => spec.hash))];
+  return { roots, nodes, format: Math.max(2, ...entries.map(({ graph }) => graph.format)) };
+}
+
+const shown = ({ name, version, hash }: EntryRequest): string =>
+  name === undefined
+    ? `/${hash}`
+    : `${name}${version === undefined ? "" : `@${version}`}/${hash.slice(0, 7)}`;
+
+function missingProblems(missing: readonly EntryRequest[], sources: readonly PackageSource[]): Failure[] {
+  if (missing.length === 0) return [];
+  const where = sources.map(({ label }) => label).join(", ");
+  const [first] = missing;
+  return [
+    new Failure(
+      "not-found",
+      sources.length === 0
+        ? "there is no mirror to install from"
+        : `${missing.length === 1 ? "a package is" : `${missing.length} packages are`} in none of the mirrors (${where}): ${missing.map(shown).join(", ")}`,
+      {
+        code: sources.length === 0 ? "install.no-mirror" : "install.package-missing",
+        subject: first && shown(first),
+        hint: "Push what is missing from a store that has it, or add a mirror: `stowage mirror add NAME URL`.",
+      },
+    ),
+  ];
+}
+
+/** Where two mirrors tell of the same hash, the one that is fetched must be what its hash says. */
+function unbelievable(fetched: readonly Fetch[]): Failure[] {
+  return fetched
+    .filter(
+      ({ spec, entry }) =>
+        entry.spec.hash !== spec.hash || checkHash(entry.spec, entry.graph.format) === "different",
+    )
+    .map(
+      ({ spec, entry }) =>
+        new Failure("corrupt", `${entry.label}: ${shown(spec)} is not the package that its hash names`, {
+          code: "install.hash-mismatch",
+          subject: shown(spec),
+          hint: "Do not use this mirror until its package is pushed again from where it was built.",
+        }),
+    );
+}
+
+/** Unpacked, packages are never smaller than packed; the packed ones are kept in the cache as well. */
+function spaceProblems(bytes: number, { freeBytes, layout }: InstallRequest): Failure[] {
+  if (freeBytes === undefined || freeBytes >= bytes) return [];
+  return [
+    new Failure(
+      "unavailable",
+      `${layout.root} has ${freeBytes} bytes free, but what is to be installed has ${bytes} packed`,
+      {
+        code: "store.no-space",
+        subject: layout.root,
+        hint: "Free some space, or choose another place with --store.",
+      },
+    ),
+  ];
+}
+
+/** @throws Failure the plan's problem, or one that lists them all */
+export function assertInstallable({ problems }: InstallPlan): void {
+  const [first, ...more] = problems;
+  if (first === undefined) return;
+  if (more.length === 0) throw first;
+  throw new Failure(first.kind, problems.map(({ message }) => message).join("; "), {
+    code: first.code,
+    hint: first.hint,
+    subject: first.subject,
+    cause: new AggregateError(problems),
+  });
+}
+
+/** The packages that have to be in the store's database for its records to be complete. */
+export const recorded = (graph: SpecGraph): readonly ConcreteSpec[] =>
+  closure(graph, { types: ["build", "link", "run"] });

@@ -1,0 +1,135 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { checkInterrupted } from "../../base/call.js";
+import { Failure } from "../../base/failure.js";
+import type { BlobCache } from "../../install/blob-cache.js";
+import { algorithmOf, createDigester, type Digest, hexOf } from "../../oci/digest.js";
+import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
+
+export interface BlobCacheOptions {
+  /** Bytes to keep; the blobs used last stay (default 10 GiB). */
+  readonly limit?: number | undefined;
+}
+
+const defaultLimit = 10 * 1024 ** 3;
+
+/** A temporary file older than this (milliseconds) belongs to a process that ended. */
+const abandonedAfter = 24 * 3600 * 1000;
+
+/**
+ * Layers below `root`, an OCI image layout that other tools can read. Processes share it: a file appears by a
+ * rename when it is complete, and is never changed.
+ */
+export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheOptions = {}): BlobCache {
+  const pathOf = (digest: Digest) => join(root, "blobs", algorithmOf(digest), hexOf(digest));
+  let pruned: Promise<void> | undefined;
+
+  return {
+    obtain: async (content, call) => {
+      checkInterrupted(call);
+      const { digest, size } = content.descriptor;
+      const path = pathOf(digest);
+      if ((await sizeOf(path)) === size) {
+        // The time of last use is what is kept by.
+        const now = new Date();
+        await utimes(path, now, now).catch(() => undefined);
+        return { path, cached: true };
+      }
+      pruned ??= prune(root, limit);
+      await pruned;
+      const temporary = join(root, `incoming-${randomBytes(8).toString("hex")}`);
+      try {
+        await mkdir(join(root, "blobs", algorithmOf(digest)), { recursive: true });
+        await writeFile(join(root, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}', { flag: "wx" }).catch(
+          ifExists,
+        );
+        await writeFile(join(root, "index.json"), '{"schemaVersion":2,"manifests":[]}', { flag: "wx" }).catch(
+          ifExists,
+        );
+        const file = await open(temporary, "wx");
+        try {
+          const digester = createDigester(algorithmOf(digest));
+          let received = 0;
+          for await (const chunk of content.open(call)) {
+            checkInterrupted(call);
+            digester.update(chunk);
+            await file.writeFile(chunk);
+            received += chunk.byteLength;
+            call?.advanced?.(chunk.byteLength);
+          }
+          if (received !== size || digester.digest() !== digest)
+            throw new Failure("corrupt", `${digest} came with ${received} bytes of other content`, {
+              code: "install.blob-corrupt",
+              subject: digest,
+              hint: "Try again; if it stays so, the mirror's copy is damaged: push the package again with --force.",
+            });
+        } finally {
+          await file.close();
+        }
+        await rename(temporary, path);
+        return { path, cached: false };
+      } catch (error) {
+        throw diskFailure(error, { doing: "write to the cache", path: root });
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    },
+    forget: async ({ descriptor }) => await rm(pathOf(descriptor.digest), { force: true }),
+  };
+}
+
+function ifExists(error: unknown): void {
+  if (systemCodeOf(error) !== "EEXIST") throw error;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Removes what was used longest ago, until the rest fits, and what ended processes left. */
+async function prune(root: string, limit: number): Promise<void> {
+  const now = Date.now();
+  const blobs: { path: string; size: number; used: number }[] = [];
+  for (const name of await listed(root)) {
+    const path = join(root, name);
+    if (name.startsWith("incoming-") && now - ((await usedAt(path)) ?? now) > abandonedAfter)
+      await rm(path, { force: true });
+  }
+  for (const name of await listed(join(root, "blobs", "sha256"))) {
+    const path = join(root, "blobs", "sha256", name);
+    const used = await usedAt(path);
+    if (used !== undefined) blobs.push({ path, used, size: (await sizeOf(path)) ?? 0 });
+  }
+  let total = blobs.reduce((sum, { size }) => sum + size, 0);
+  for (const { path, size } of blobs.toSorted((a, b) => a.used - b.used)) {
+    if (total <= limit) return;
+    // A file that someone reads stays until they close it.
+    await rm(path, { force: true });
+    total -= size;
+  }
+}
+
+async function usedAt(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    // Another process removed it.
+    if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function listed(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
