@@ -2,7 +2,8 @@ import { Failure } from "../base/failure.js";
 import { sourceOf } from "./byte-source.js";
 import { type Aliases, relocateCStrings } from "./c-strings.js";
 import { type Elf, parseElf } from "./elf.js";
-import { elfChanges, patchInPlace } from "./elf-relocate.js";
+import { growElf } from "./elf-grow.js";
+import { blanked, type ElfChanges, elfChanges, type ElfString, patchInPlace } from "./elf-relocate.js";
 import { applyPatches, type Patch } from "./patch.js";
 import type { PrefixMap } from "./prefix-map.js";
 import type { RelocationProblem } from "./problem.js";
@@ -37,49 +38,72 @@ export function relocateBinary(
 }
 
 /**
- * What has to be written to relocate a binary: rpath and interpreter of an ELF file, then all C strings. What cannot
- * be relocated is a problem in the result, and stays as it is.
+ * What has to be written to relocate a binary: rpath and interpreter of an ELF file (moved to a new segment where
+ * they outgrow their place), then all C strings. What cannot be relocated is a problem in the result, and stays.
  */
 export function planBinary(bytes: Uint8Array, map: PrefixMap, { aliases }: BinaryOptions = {}): BinaryPlan {
   const elf = planElf(bytes, map);
   const strings = relocateCStrings(bytes, map, { aliases, done: elf.patches });
+  const patches = [...elf.patches, ...strings.patches];
+  const grown = elf.grow?.(patches) ?? [];
+  if (typeof grown !== "string")
+    return {
+      patches: [...patches, ...grown],
+      problems: [...elf.problems, ...strings.problems],
+      aliased: strings.aliased,
+    };
+  // Without growing, what has no room is a C string like others: an alias may do.
+  const rest = relocateCStrings(bytes, map, { aliases, done: elf.fitting });
+  const problem = { kind: "unsupported", offset: 0, text: `the ELF file ${grown}` } as const;
   return {
-    patches: [...elf.patches, ...strings.patches],
-    problems: [...elf.problems, ...strings.problems],
-    aliased: strings.aliased,
+    patches: [...elf.fitting, ...rest.patches],
+    problems: [problem, ...rest.problems],
+    aliased: rest.aliased,
   };
 }
 
 interface ElfPlan {
+  /** Strings that fit into their places. */
+  readonly fitting: readonly Patch[];
+  /** Those, and blanks where strings stood that are moved. */
   readonly patches: readonly Patch[];
+  /** Moves strings, given all that is written before. */
+  readonly grow?: (done: readonly Patch[]) => readonly Patch[] | string;
   readonly problems: readonly RelocationProblem[];
 }
+
+const noElf: ElfPlan = { fitting: [], patches: [], problems: [] };
 
 function planElf(bytes: Uint8Array, map: PrefixMap): ElfPlan {
   try {
     const elf = parseElf(sourceOf(bytes));
-    return elf === undefined ? { patches: [], problems: [] } : planHeaders(elf, map);
+    return elf === undefined ? noElf : planHeaders(bytes, elf, elfChanges(elf, map));
   } catch (error) {
     // Such a file cannot be run or linked: its strings are all that can be relocated, as in any other file.
     if (!(error instanceof Failure) || error.code !== "relocate.malformed") throw error;
-    return { patches: [], problems: [{ kind: "malformed", offset: 0, text: error.message }] };
+    return { ...noElf, problems: [{ kind: "malformed", offset: 0, text: error.message }] };
   }
 }
 
-function planHeaders(elf: Elf, map: PrefixMap): ElfPlan {
-  const { rpaths, interpreter } = elfChanges(elf, map);
-  const patches: Patch[] = [];
-  const problems: RelocationProblem[] = [];
-  for (const string of interpreter === undefined ? rpaths : [...rpaths, interpreter]) {
-    const patch = patchInPlace(elf, string);
-    if (patch !== undefined) patches.push(patch);
-    else
-      problems.push({
-        kind: "cannot-grow",
-        offset: string.offset,
-        text: string.from.toString(),
-        room: string.from.length,
-      });
-  }
-  return { patches, problems };
+function planHeaders(bytes: Uint8Array, elf: Elf, changes: ElfChanges): ElfPlan {
+  const inPlace = new Map(
+    [...changes.strings, ...(changes.interpreter === undefined ? [] : [changes.interpreter])].map(
+      (string) => [string, patchInPlace(elf, string)],
+    ),
+  );
+  const fitting = [...inPlace.values()].filter((patch) => patch !== undefined);
+  if (fitting.length === inPlace.size) return { fitting, patches: fitting, problems: [] };
+  const outgrown = <T extends ElfString>(string: T): boolean => inPlace.get(string) === undefined;
+  const strings = changes.strings.filter(outgrown);
+  const interpreter =
+    changes.interpreter !== undefined && outgrown(changes.interpreter) ? changes.interpreter : undefined;
+  const blanks = [...strings, ...(interpreter === undefined ? [] : [interpreter])].map((string) =>
+    blanked(elf, string),
+  );
+  return {
+    fitting,
+    patches: [...fitting, ...blanks],
+    grow: (done) => growElf(bytes, elf, { changes: { ...changes, strings, interpreter }, done }),
+    problems: [],
+  };
 }

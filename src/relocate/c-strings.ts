@@ -1,5 +1,5 @@
 import type { Patch } from "./patch.js";
-import { bufferOf, createPrefixSearch, type PrefixEntry, type PrefixMap } from "./prefix-map.js";
+import { bufferOf, createPrefixSearch, isWord, type PrefixEntry, type PrefixMap } from "./prefix-map.js";
 import type { RelocationProblem } from "./problem.js";
 
 /**
@@ -61,8 +61,10 @@ export function relocateCStrings(
     const bytesHere =
       direct ??
       (alias === undefined ? undefined : replacementOf({ from: entry.from, to: Buffer.from(alias) }, suffix));
-    if (bytesHere === undefined) problems.push(problemAt(buffer, at, entry));
-    else {
+    if (bytesHere === undefined) {
+      // `/opt/store2` is not below `/opt/store`: there is nothing to relocate.
+      if (!isWord(buffer[end])) problems.push(problemAt(buffer, at, entry));
+    } else {
       patches.push({ offset: at, bytes: bytesHere });
       if (direct === undefined) aliased.add(entry.from.toString());
     }

@@ -18,56 +18,72 @@ export interface ElfString {
   readonly to: Buffer;
 }
 
-export interface ElfRpath extends ElfString {
+export interface ElfDynamicString extends ElfString {
   /** Its offset in the dynamic string table. */
   readonly value: number;
 }
 
-/** The search paths and the interpreter of a file that start with old prefixes. */
+/** The strings by which a file is linked that start with old prefixes. */
 export interface ElfChanges {
-  readonly rpaths: readonly ElfRpath[];
+  readonly dynamic: Dynamic | undefined;
+  readonly strings: readonly ElfDynamicString[];
   readonly interpreter: ElfString | undefined;
 }
 
 /**
  * What relocation changes in the dynamic section and the interpreter. Only executables and shared objects have
  * them; entries of an rpath are each replaced at their start, and empty ones (padding) dropped, as Spack does.
+ * Absolute sonames are among them only where they grow: else they are C strings like others.
  * @throws Failure `relocate.malformed`
  */
 export function elfChanges(elf: Elf, map: PrefixMap): ElfChanges {
   if (elf.type !== elfType.executable && elf.type !== elfType.shared)
-    return { rpaths: [], interpreter: undefined };
+    return { dynamic: undefined, strings: [], interpreter: undefined };
+  const dynamic = dynamicOf(elf);
+  const rpaths = changedRpaths(elf, dynamic, (entries) => {
+    const replaced = entries.map((entry) => replaceStart(entry, map));
+    return replaced.some((entry) => entry !== undefined)
+      ? entries.map((entry, i) => replaced[i] ?? entry)
+      : undefined;
+  });
+  const names = stringsOf(elf, dynamic, [dynamicTag.needed, dynamicTag.soname]).flatMap((name) => {
+    const to = replaceStart(name.from, map);
+    return to === undefined || to.length <= name.from.length ? [] : [{ ...name, to }];
+  });
   const found = interpreterOf(elf);
-  const to = found === undefined ? undefined : replaceStart(found.path, map);
-  return {
-    rpaths: changedRpaths(elf, dynamicOf(elf), (entry) => replaceStart(entry, map) ?? entry),
-    interpreter:
-      found === undefined || to === undefined
-        ? undefined
-        : { offset: found.segment.offset, from: found.path, to },
-  };
+  const path = found === undefined ? undefined : replaceStart(found.path, map);
+  const interpreter =
+    found === undefined || path === undefined
+      ? undefined
+      : { offset: found.segment.offset, from: found.path, to: path };
+  return { dynamic, strings: [...rpaths, ...names], interpreter };
 }
 
-/** The rpath and runpath in which `change` changes or drops an entry that is not empty. */
+/**
+ * The rpath and runpath whose entries `change` replaces; undefined leaves one as it is. Empty entries, with which
+ * some tools pad, are not passed on and not kept.
+ */
 export function changedRpaths(
   elf: Elf,
   dynamic: Dynamic | undefined,
-  change: (entry: Buffer) => Buffer | undefined,
-): ElfRpath[] {
-  return rpathsOf(elf, dynamic).flatMap((rpath) => {
-    const entries = splitRpath(rpath.from);
-    const changed = entries.map(change);
-    if (entries.every((entry, i) => entry === changed[i])) return [];
-    return [{ ...rpath, to: joinRpath(changed.filter((entry) => entry !== undefined)) }];
+  change: (entries: readonly Buffer[]) => readonly Buffer[] | undefined,
+): ElfDynamicString[] {
+  return stringsOf(elf, dynamic, [dynamicTag.rpath, dynamicTag.runpath]).flatMap((rpath) => {
+    const changed = change(splitRpath(rpath.from));
+    if (changed === undefined) return [];
+    const to = joinRpath(changed);
+    return to.equals(rpath.from) ? [] : [{ ...rpath, to }];
   });
 }
 
-/** Each string that DT_RPATH or DT_RUNPATH names, once. */
-function rpathsOf(elf: Elf, dynamic: Dynamic | undefined): Omit<ElfRpath, "to">[] {
+/** Each string that one of these tags names, once. */
+function stringsOf(
+  elf: Elf,
+  dynamic: Dynamic | undefined,
+  tags: readonly number[],
+): Omit<ElfDynamicString, "to">[] {
   if (dynamic === undefined) return [];
-  const values = dynamic.entries
-    .filter(({ tag }) => tag === dynamicTag.rpath || tag === dynamicTag.runpath)
-    .map(({ value }) => value);
+  const values = dynamic.entries.filter(({ tag }) => tags.includes(tag)).map(({ value }) => value);
   return [...new Set(values)].map((value) => ({
     value,
     offset: dynamic.strings.offset + value,
@@ -110,4 +126,10 @@ export function patchInPlace(elf: Elf, { offset, from, to }: ElfString): Patch |
   bytes.fill(slash);
   to.copy(bytes, from.length - to.length);
   return { offset, bytes };
+}
+
+/** The patch that blanks a string which is stored elsewhere from now on, but for a tail that a symbol shares. */
+export function blanked(elf: Elf, { offset, from }: ElfString): Patch {
+  const shared = sharedFrom(elf, { start: offset, end: offset + from.length });
+  return { offset, bytes: new Uint8Array((shared ?? offset + from.length) - offset) };
 }

@@ -1,6 +1,6 @@
 // ELF as the System V gABI has it: chapters 4 (header, sections) and 5 (segments, dynamic section).
 import { type ByteSource, malformed, readExactly } from "./byte-source.js";
-import { type ElfShape, fieldReader } from "./elf-fields.js";
+import { type ElfShape, type Field, fieldBytes, fieldReader } from "./elf-fields.js";
 
 export const elfType = { executable: 2, shared: 3 } as const;
 export const segmentType = { load: 1, dynamic: 2, interpreter: 3, note: 4, programHeaders: 6 } as const;
@@ -120,6 +120,22 @@ function decodeSegment(table: Uint8Array, shape: ElfShape, index: number): Segme
     flags: flags ?? fields.u32(),
     align: fields.word(),
   };
+}
+
+export function encodeSegments(segments: readonly Segment[], shape: ElfShape): Uint8Array {
+  const fields = segments.flatMap((s): Field[] => {
+    const places: Field[] = [
+      ["word", s.offset],
+      ["word", s.address],
+      ["word", s.physicalAddress],
+      ["word", s.fileSize],
+      ["word", s.memorySize],
+    ];
+    return shape.wide
+      ? [["u32", s.type], ["u32", s.flags], ...places, ["word", s.align]]
+      : [["u32", s.type], ...places, ["u32", s.flags], ["word", s.align]];
+  });
+  return fieldBytes(fields, shape);
 }
 
 /** A segment with bytes in the file; linkers and strippers leave empty ones. */

@@ -127,3 +127,7 @@ export function replaceStart(path: Uint8Array, map: PrefixMap): Buffer | undefin
 export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+const words = new Set(Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"));
+/** ASCII `[\w\-]`. */
+export const isWord = (byte: number | undefined): boolean => byte !== undefined && words.has(byte);

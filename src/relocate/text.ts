@@ -1,5 +1,5 @@
 import { concat } from "../base/bytes.js";
-import { createPrefixSearch, type PrefixMap } from "./prefix-map.js";
+import { createPrefixSearch, isWord, type PrefixMap } from "./prefix-map.js";
 
 /**
  * Replaces old prefixes in a text file, as Spack does with
@@ -37,7 +37,3 @@ function startsPath(bytes: Uint8Array, at: number): boolean {
 }
 
 const slash = 0x2f;
-
-/** ASCII `[\w\-]`. */
-const words = new Set(Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"));
-const isWord = (byte: number | undefined): boolean => byte !== undefined && words.has(byte);

@@ -1,6 +1,19 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -8,13 +21,14 @@ import { parse } from "yaml";
 import { relocateBinary } from "../../src/relocate/binary.js";
 import { relocateLink } from "../../src/relocate/link.js";
 import { type PrefixMap, prefixMapOf } from "../../src/relocate/prefix-map.js";
+import { sbangScript, wrapShebang } from "../../src/relocate/sbang.js";
 import { relocateText } from "../../src/relocate/text.js";
 
 const fixtures = join(import.meta.dirname, "../../../shared/fixtures");
 const scratch = mkdtempSync(join(tmpdir(), "stowage-relocate-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** The prefixes of what one layer of `oci/cache` holds, unpacked. */
+/** The prefixes of what the layers of `oci/cache` holds, unpacked. */
 function unpackLayers(): string[] {
   const blobs = join(fixtures, "oci/cache/blobs/sha256");
   for (const name of readdirSync(blobs)) {
@@ -82,3 +96,45 @@ test.skipIf(!existsSync(fixtures))("relocation writes the bytes that Spack 1.3 w
     expect(found).toEqual(stripped);
   }
 });
+
+const canRun = existsSync(fixtures) && process.arch === "x64" && process.platform === "linux";
+
+test.skipIf(!canRun)(
+  "programs run from a root that is longer than the old one, by aliases where C strings cannot grow",
+  () => {
+    const root = join(scratch, `new/${"longer/".repeat(20)}root`);
+    const sbang = join(scratch, "sbang");
+    writeFileSync(sbang, sbangScript, { mode: 0o755 });
+    for (const prefix of unpackLayers()) {
+      const dist: Distribution = parse(readFileSync(join(prefix, ".spack/binary_distribution"), "utf8"));
+      const map = mapTo(root, dist);
+      const aliases = new Map(
+        Object.entries(dist.hash_to_prefix).map(([hash, old]) => [old, join(scratch, "a", hash.slice(0, 7))]),
+      );
+      const to = root + prefix.slice(scratch.length + dist.buildpath.length);
+      cpSync(prefix, to, { recursive: true, verbatimSymlinks: true });
+      const hash = prefix.slice(-32);
+      mkdirSync(join(scratch, "a"), { recursive: true });
+      symlinkSync(to, join(scratch, "a", hash.slice(0, 7)));
+      for (const name of [...dist.relocate_binaries, ...dist.relocate_textfiles]) {
+        const bytes = readFileSync(join(to, name));
+        const isBinary = dist.relocate_binaries.includes(name);
+        const binary = isBinary ? relocateBinary(bytes, map, { aliases }) : undefined;
+        // What is left holds the bare store root, or another package's prefix that libgreet only talks of.
+        expect(binary?.problems.filter(({ kind }) => kind !== "cannot-grow") ?? []).toEqual([]);
+        const text = isBinary ? undefined : relocateText(bytes, map);
+        const mode = lstatSync(join(to, name)).mode;
+        const moved = binary?.bytes ?? text ?? bytes;
+        writeFileSync(join(to, name), wrapShebang(moved, { sbang }) ?? moved);
+        chmodSync(join(to, name), mode);
+      }
+    }
+    const greet = join(root, "linux-x86_64/greet-2.1.0-fnjwovnnel7zse6f4ljr3y6budjlpyrd/bin");
+    const run = (name: string, ...args: string[]) =>
+      execFileSync(join(greet, name), args, { encoding: "utf8" }).trim();
+    expect(run("greet")).toBe("Hello, world! zlib 1.2.13");
+    expect(run("greet", "--where")).toBe(`${scratch}/a/dliq6qb\n${scratch}/a/fnjwovn`);
+    expect(run("greet-sh")).toBe("Hello, world! zlib 1.2.13");
+    expect(run("greet-self")).toBe(`Hello, ${greet}/greet-self! zlib 1.2.13`);
+  },
+);
