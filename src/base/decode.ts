@@ -25,10 +25,11 @@ export function inside(place: Place, step: Step): Place {
 }
 
 /** The failure for a value that is not what it should be: `FILE: spec.nodes[3].arch is missing`. */
-export function refuse(place: Place, found: string): Failure {
+export function refuse(place: Place, found: string, cause?: unknown): Failure {
   return new Failure("corrupt", `${place.subject}: ${place.path || "the document"} ${found}`, {
     code: place.code,
     subject: place.subject,
+    cause,
   });
 }
 

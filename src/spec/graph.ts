@@ -1,6 +1,7 @@
 import { Failure } from "../base/failure.js";
 import type { ConcreteSpec, Dependency, DependencyType, SpecGraph } from "./concrete-spec.js";
 import type { DagHash } from "./dag-hash.js";
+import { typeRank } from "./dependency-types.js";
 
 /** Which part of a graph is meant: from which nodes, over which edges. */
 export interface Walk {
@@ -23,7 +24,9 @@ export function dependenciesOf(spec: ConcreteSpec, types?: readonly DependencyTy
     types === undefined
       ? [...spec.dependencies]
       : spec.dependencies.filter((edge) => edge.types.some((type) => types.includes(type)));
-  return edges.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return edges.sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : typeRank(a.types) - typeRank(b.types),
+  );
 }
 
 /** Roots and what they need, breadth first, each once. */

@@ -10,11 +10,11 @@ import {
   stringAt,
   stringsAt,
 } from "../base/decode.js";
-import type { ConcreteSpec, Dependency, DependencyType } from "./concrete-spec.js";
+import { Failure } from "../base/failure.js";
+import type { ConcreteSpec, Dependency } from "./concrete-spec.js";
+import { concreteVersion } from "./concrete-version.js";
 import { type DagHash, isDagHash } from "./dag-hash.js";
-
-const dependencyTypes: readonly string[] = ["build", "link", "run", "test"] satisfies DependencyType[];
-const isDependencyType = (text: string): text is DependencyType => dependencyTypes.includes(text);
+import { isDependencyType } from "./dependency-types.js";
 
 /** Names become file names and tags, so what is not a package name never gets past here. */
 const packageName = /^[a-zA-Z0-9_][a-zA-Z0-9_-]*$/;
@@ -33,7 +33,7 @@ export function decodeNode(json: unknown, place: Place): ConcreteSpec {
   const { target } = arch;
   return {
     name,
-    version: stringAt(node, "version", place),
+    version: versionAt(node, place),
     hash: hashAt(node, "hash", place),
     namespace: node["namespace"] == null ? undefined : stringAt(node, "namespace", place),
     platform: stringAt(arch, "platform", place),
@@ -46,6 +46,17 @@ export function decodeNode(json: unknown, place: Place): ConcreteSpec {
     buildHash: node["build_spec"] == null ? undefined : edgeHash(objectAt(node, "build_spec", place), place),
     node,
   };
+}
+
+function versionAt(node: JsonObject, place: Place): string {
+  const text = stringAt(node, "version", place);
+  try {
+    concreteVersion(text);
+    return text;
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause;
+    throw refuse(inside(place, "version"), `is no version: ${cause.message}`, cause);
+  }
 }
 
 export function hashAt(parent: JsonObject, step: string, place: Place): DagHash {
@@ -63,7 +74,7 @@ function edgeHash(edge: JsonObject, place: Place): DagHash {
 function decodeCompiler(node: JsonObject, place: Place): ConcreteSpec["compiler"] {
   const { compiler, annotations } = node;
   if (isObject(compiler))
-    return { name: stringAt(compiler, "name", place), version: stringAt(compiler, "version", place) };
+    return { name: stringAt(compiler, "name", place), version: versionAt(compiler, place) };
   const text = isObject(annotations) ? annotations["compiler"] : undefined;
   return typeof text === "string" ? annotatedCompiler(text) : undefined;
 }

@@ -1,6 +1,7 @@
 import { gitVersions } from "./git-versions.js";
 import type { VectorKind } from "./kind.js";
+import { specs } from "./specs.js";
 import { versions } from "./versions.js";
 
 /** The first kind that accepts a line answers it. */
-export const kinds: readonly VectorKind[] = [versions, gitVersions];
+export const kinds: readonly VectorKind[] = [versions, gitVersions, specs];

@@ -7,11 +7,14 @@ import { checkFile } from "./check.js";
 import { kinds } from "./kinds.js";
 
 const shared = "../shared/vectors";
-const given = ["versions.jsonl", "git-versions.jsonl"];
+const given = ["versions.jsonl", "git-versions.jsonl", "specs.jsonl"];
+const specs = ["environment.spack.lock", "python-stack.index.json"].map((name) =>
+  join("../shared/fixtures", name),
+);
 
 for (const name of given)
   test.skipIf(!existsSync(join(shared, name)))(`we answer ${name} as Spack did`, async () => {
-    const { passed, failures } = await checkFile(join(shared, name), { kinds, specs: [] });
+    const { passed, failures } = await checkFile(join(shared, name), { kinds, specs });
     expect(failures).toEqual([]);
     expect(passed).toBeGreaterThan(500);
   });

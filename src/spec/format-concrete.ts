@@ -1,0 +1,69 @@
+import { compilerOfPackage, formatFlags } from "./abstract-spec.js";
+import type { ConcreteSpec, SpecGraph } from "./concrete-spec.js";
+import type { DagHash } from "./dag-hash.js";
+import { flagNames } from "./flags.js";
+import { dependenciesOf, nodeOf } from "./graph.js";
+import { formatVariants, recordedVariant } from "./variant.js";
+
+/** `zlib@1.2.13/7i7xbvp`, with as many digits of the hash as asked for. */
+export const formatShort = ({ name, version, hash }: ConcreteSpec, digits = 7): string =>
+  `${name}@${version}/${hash.slice(0, digits)}`;
+
+/** All of a spec but its dependencies: `zlib@=1.2.13+shared build_system=makefile platform=linux os=… target=…`. */
+export const formatFull = (spec: ConcreteSpec): string =>
+  // Of a git version the ref alone is exact.
+  formatNode(spec, isGitVersion(spec.version) ? spec.version : `=${spec.version}`);
+
+const isGitVersion = (version: string): boolean => /^git\.|=|^[0-9a-f]{40}$/.test(version);
+
+function formatNode(spec: ConcreteSpec, version: string): string {
+  const parameters = Object.entries(spec.parameters);
+  const flags = parameters.flatMap(([key, value]) =>
+    flagNames.has(key) && Array.isArray(value)
+      ? [[key, value.map((text) => ({ text: String(text), propagate: false }))] as const]
+      : [],
+  );
+  const variants = parameters
+    .filter(([key]) => !flagNames.has(key))
+    .map(([key, value]) => recordedVariant(key, value));
+  const { name, platform, os, target } = spec;
+  const parts = [formatFlags(new Map(flags)), formatVariants(variants)];
+  return `${name}@${version}${parts.join("")} platform=${platform} os=${os} target=${target}`;
+}
+
+/** A spec with all it depends on, a line for each, at the place where it is nearest to the root. */
+export function formatTree(graph: SpecGraph, root: DagHash): string {
+  const children = new Map<DagHash, DagHash[]>([[root, []]]);
+  // A map hands out what is added while it is walked: breadth first.
+  for (const [hash, below] of children) {
+    for (const edge of dependenciesOf(nodeOf(graph, hash))) {
+      if (children.has(edge.hash)) continue;
+      children.set(edge.hash, []);
+      below.push(edge.hash);
+    }
+  }
+  const lines: string[] = [];
+  const stack = [{ hash: root, depth: 0 }];
+  for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
+    const { hash, depth } = item;
+    const spec = nodeOf(graph, hash);
+    const line = `${formatNode(spec, spec.version)} ${formatCompilers(spec, graph)}`.trim();
+    lines.push(`${"    ".repeat(depth)}${depth > 0 ? "^" : ""}${line}\n`);
+    for (const child of children.get(hash)?.toReversed() ?? []) stack.push({ hash: child, depth: depth + 1 });
+  }
+  return lines.join("");
+}
+
+const languages = ["c", "cxx", "fortran"];
+
+/** `%c,cxx=gcc@12.2.0`; of formats before 5 `%gcc@=12.2.0`, as all languages had one compiler. */
+function formatCompilers(spec: ConcreteSpec, graph: SpecGraph): string {
+  if (spec.compiler !== undefined) return `%${spec.compiler.name}@=${spec.compiler.version}`;
+  return dependenciesOf(spec)
+    .filter(({ virtuals }) => virtuals.some((virtual) => languages.includes(virtual)))
+    .map(({ hash, name, virtuals }) => {
+      const { version } = nodeOf(graph, hash);
+      return `%${virtuals.toSorted().join(",")}=${compilerOfPackage.get(name) ?? name}@${version}`;
+    })
+    .join(" ");
+}

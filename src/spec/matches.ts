@@ -1,0 +1,82 @@
+import { satisfies as versionsSatisfy } from "../version/version-list.js";
+import { type AbstractSpec, emptySpec } from "./abstract-spec.js";
+import { architectureSatisfies } from "./architecture.js";
+import type { ConcreteSpec, SpecGraph } from "./concrete-spec.js";
+import { concreteVersion } from "./concrete-version.js";
+import { closure, nodeOf } from "./graph.js";
+import { abstractSide, flagsSatisfy, type LeftEdge, type LeftSide, satisfiesWithin } from "./satisfies.js";
+import { recordedVariant, type Variant, variantSatisfies } from "./variant.js";
+
+/** The compiler of a spec from before format 5 is no node of the graph: a name and a version are known of it. */
+type Node = ConcreteSpec | AbstractSpec;
+
+const isConcrete = (node: Node): node is ConcreteSpec => "node" in node;
+
+/**
+ * Answers whether concrete specs of a graph are what queries ask for, as Spack 1.3 does (spec.py, `Spec.satisfies`).
+ * Virtuals are known from the graph's edges: which version of a virtual a package provides is not.
+ */
+export function createMatcher(graph: SpecGraph): (spec: ConcreteSpec, query: AbstractSpec) => boolean {
+  const edges = new Map<Node, readonly LeftEdge<Node>[]>();
+  const side: LeftSide<Node> = {
+    satisfiesNode: (node, query) =>
+      isConcrete(node) ? nodeMatches(node, query, graph) : abstractSide.satisfiesNode(node, query),
+    meets: (node, condition) => satisfiesWithin(side, node, condition),
+    edges(node) {
+      const known = edges.get(node) ?? (isConcrete(node) ? edgesOf(node, graph) : []);
+      edges.set(node, known);
+      return known;
+    },
+  };
+  return (spec, query) => satisfiesWithin<Node>(side, spec, query);
+}
+
+function edgesOf(spec: ConcreteSpec, graph: SpecGraph): readonly LeftEdge<Node>[] {
+  const own = spec.dependencies.map((edge) => ({ ...edge, node: nodeOf(graph, edge.hash) }));
+  const { compiler } = spec;
+  if (compiler === undefined) return own;
+  const node: AbstractSpec = {
+    ...emptySpec,
+    name: compiler.name,
+    versions: [concreteVersion(compiler.version)],
+  };
+  return [...own, { node, name: compiler.name, types: ["build"], virtuals: ["c", "cxx", "fortran"] }];
+}
+
+function nodeMatches(spec: ConcreteSpec, query: AbstractSpec, graph: SpecGraph): boolean {
+  if (query.name !== undefined && query.name !== spec.name) return false;
+  if (query.hash !== undefined && !spec.hash.startsWith(query.hash)) return false;
+  if (query.namespace !== undefined && spec.namespace !== undefined && query.namespace !== spec.namespace)
+    return false;
+  if (!versionsSatisfy(concreteVersion(spec.version), query.versions)) return false;
+  if (!variantsMatch(spec, query, graph)) return false;
+  if (query.architecture !== undefined && !architectureSatisfies(spec, query.architecture)) return false;
+  return flagsSatisfy((key) => flagsOf(spec, key), query.flags);
+}
+
+/** A variant or a list of flags, as recorded; undefined where the package has none of that name. */
+export const parameterOf = ({ parameters }: ConcreteSpec, name: string): unknown =>
+  Object.hasOwn(parameters, name) ? parameters[name] : undefined;
+
+function flagsOf(spec: ConcreteSpec, key: string): readonly string[] | undefined {
+  const flags = parameterOf(spec, key);
+  return Array.isArray(flags) ? flags.map(String) : undefined;
+}
+
+function variantsMatch(spec: ConcreteSpec, query: AbstractSpec, graph: SpecGraph): boolean {
+  if (query.variants.size === 0) return true;
+  const propagated: Variant[] = [];
+  for (const wanted of query.variants.values()) {
+    if (wanted.propagate) propagated.push(wanted);
+    else if (variantAgrees(spec, wanted) !== true) return false;
+  }
+  if (propagated.length === 0) return true;
+  const below = closure(graph, { roots: [spec.hash] });
+  return below.every((node) => propagated.every((wanted) => variantAgrees(node, wanted) !== false));
+}
+
+/** undefined where the package has no such variant. */
+function variantAgrees(spec: ConcreteSpec, wanted: Variant): boolean | undefined {
+  const value = parameterOf(spec, wanted.name);
+  return value === undefined ? undefined : variantSatisfies(recordedVariant(wanted.name, value), wanted);
+}
