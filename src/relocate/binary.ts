@@ -3,7 +3,7 @@ import { sourceOf } from "./byte-source.js";
 import { type Aliases, relocateCStrings } from "./c-strings.js";
 import { type Elf, parseElf } from "./elf.js";
 import { growElf } from "./elf-grow.js";
-import { blanked, type ElfChanges, elfChanges, type ElfString, patchInPlace } from "./elf-relocate.js";
+import { type ElfChanges, elfChanges, placeStrings } from "./elf-relocate.js";
 import { applyPatches, type Patch } from "./patch.js";
 import type { PrefixMap } from "./prefix-map.js";
 import type { RelocationProblem } from "./problem.js";
@@ -80,30 +80,40 @@ function planElf(bytes: Uint8Array, map: PrefixMap): ElfPlan {
     return elf === undefined ? noElf : planHeaders(bytes, elf, elfChanges(elf, map));
   } catch (error) {
     // Such a file cannot be run or linked: its strings are all that can be relocated, as in any other file.
-    if (!(error instanceof Failure) || error.code !== "relocate.malformed") throw error;
+    if (!isMalformed(error)) throw error;
     return { ...noElf, problems: [{ kind: "malformed", offset: 0, text: error.message }] };
   }
 }
 
 function planHeaders(bytes: Uint8Array, elf: Elf, changes: ElfChanges): ElfPlan {
-  const inPlace = new Map(
-    [...changes.strings, ...(changes.interpreter === undefined ? [] : [changes.interpreter])].map(
-      (string) => [string, patchInPlace(elf, string)],
-    ),
+  const { fitting, outgrown, blanks } = placeStrings(
+    elf,
+    [...changes.strings, changes.interpreter].filter((string) => string !== undefined),
   );
-  const fitting = [...inPlace.values()].filter((patch) => patch !== undefined);
-  if (fitting.length === inPlace.size) return { fitting, patches: fitting, problems: [] };
-  const outgrown = <T extends ElfString>(string: T): boolean => inPlace.get(string) === undefined;
-  const strings = changes.strings.filter(outgrown);
-  const interpreter =
-    changes.interpreter !== undefined && outgrown(changes.interpreter) ? changes.interpreter : undefined;
-  const blanks = [...strings, ...(interpreter === undefined ? [] : [interpreter])].map((string) =>
-    blanked(elf, string),
-  );
+  if (outgrown.size === 0) return { fitting, patches: fitting, problems: [] };
+  const strings = changes.strings.filter((string) => outgrown.has(string));
+  const { interpreter } = changes;
+  const moved = {
+    ...changes,
+    strings,
+    interpreter: interpreter !== undefined && outgrown.has(interpreter) ? interpreter : undefined,
+  };
   return {
     fitting,
     patches: [...fitting, ...blanks],
-    grow: (done) => growElf(bytes, elf, { changes: { ...changes, strings, interpreter }, done }),
+    grow: (done) => grow(bytes, elf, { changes: moved, done }),
     problems: [],
   };
 }
+
+function grow(...[bytes, elf, options]: Parameters<typeof growElf>): ReturnType<typeof growElf> {
+  try {
+    return growElf(bytes, elf, options);
+  } catch (error) {
+    if (!isMalformed(error)) throw error;
+    return `is damaged: ${error.message}`;
+  }
+}
+
+const isMalformed = (error: unknown): error is Failure =>
+  error instanceof Failure && error.code === "relocate.malformed";

@@ -5,6 +5,7 @@
 //
 // Spack here calls `patchelf --force-rpath`, which turns DT_RUNPATH into DT_RPATH. The tag is kept instead, as by
 // Spack itself where a path fits, so that LD_LIBRARY_PATH means the same wherever a package is installed.
+import { concat } from "../base/bytes.js";
 import {
   type Dynamic,
   type DynamicEntry,
@@ -19,6 +20,7 @@ import { fieldBytes } from "./elf-fields.js";
 import type { ElfChanges } from "./elf-relocate.js";
 import { encodeSections, type Section, sectionsOf, sectionType } from "./elf-sections.js";
 import { createSegment, type Place } from "./elf-segment.js";
+import { versionsOf } from "./elf-versions.js";
 import { type Patch, patchedRange } from "./patch.js";
 
 /**
@@ -37,18 +39,29 @@ export function growElf(
   const segment = createSegment(elf);
   if (typeof segment === "string") return segment;
   // A PT_NULL is a free slot.
-  const kept = elf.segments.filter(({ type }) => type !== 0);
-  const needed = kept.length === elf.segments.length ? elf.programHeaders.entrySize : 0;
+  const free = elf.segments.findIndex(({ type }) => type === 0);
+  const needed = free === -1 ? elf.programHeaders.entrySize : 0;
   const block = displacedBlock(elf, sections, needed);
   if (typeof block === "string") return block;
+
+  const table = newStrings(changes);
+  const before = [...done, ...(table === undefined ? [] : versionPatches(elf, changes, table.values))];
+  const copy = (start: number, size: number): Uint8Array =>
+    patchedRange(bytes, before, [start, start + size]);
 
   const blockTo =
     block === undefined
       ? undefined
-      : segment.add(patchedRange(bytes, done, [block.offset, block.offset + block.size]), {
+      : segment.add(copy(block.offset, block.size), {
           align: block.align,
           residue: block.offset % block.align,
         });
+  const tableAt =
+    table === undefined ? undefined : segment.add(concat([copy(table.offset, table.size), table.added]));
+  const tableSize = table === undefined ? 0 : table.size + table.added.length;
+  const path = changes.interpreter === undefined ? undefined : cString(changes.interpreter.to);
+  const pathAt = path === undefined ? undefined : segment.add(path);
+
   const shift = (from: number, by: "offset" | "address"): number =>
     block !== undefined && blockTo !== undefined && from >= block[by] && from < block[by] + block.size
       ? blockTo[by] - block[by]
@@ -62,19 +75,15 @@ export function growElf(
           offset: thing.offset + shift(thing.offset, "offset"),
           address: thing.address + shift(thing.address, "address"),
         };
-  const table = newStrings(bytes, { ...changes, done });
-  const tableAt = table === undefined ? undefined : segment.add(table.bytes);
-  const path = changes.interpreter === undefined ? undefined : cString(changes.interpreter.to);
-  const pathAt = path === undefined ? undefined : segment.add(path);
 
   const newSections = sections.map((section): Section => {
     if (path !== undefined && section.offset === changes.interpreter?.offset && section.size > 0)
       return { ...section, ...pathAt, size: path.length };
     if (table !== undefined && section.type === sectionType.stringTable && section.address === table.address)
-      return { ...section, ...tableAt, size: table.bytes.length };
+      return { ...section, ...tableAt, size: tableSize };
     return moved(section);
   });
-  const newSegments = kept.map((s): Segment => {
+  const newSegments = elf.segments.toSpliced(free, free === -1 ? 0 : 1).map((s): Segment => {
     if (s.type === segmentType.load) return s;
     if (s.type === segmentType.programHeaders)
       return { ...s, fileSize: s.fileSize + needed, memorySize: s.memorySize + needed };
@@ -92,23 +101,23 @@ export function growElf(
   // PT_LOADs are sorted by address, which the new one's is the highest of.
   const last = newSegments.findLastIndex(({ type }) => type === segmentType.load);
   const allSegments = newSegments.toSpliced(last + 1, 0, segment.header());
-  const padding = elf.segments.filter(({ type }) => type === 0).slice(1);
 
   return [
+    ...before.slice(done.length),
     ...segment.patches(),
     ...dynamicPatches(elf, changes.dynamic, (entry) => {
       const string = table?.values.get(entry.value);
       if (tableAt !== undefined && entry.tag === dynamicTag.stringTable) return tableAt.address;
-      if (table !== undefined && entry.tag === dynamicTag.stringTableSize) return table.bytes.length;
+      if (table !== undefined && entry.tag === dynamicTag.stringTableSize) return tableSize;
       if (string !== undefined && stringTags.has(entry.tag)) return string;
       return pointerTags.has(entry.tag) ? entry.value + shift(entry.value, "address") : entry.value;
     }),
-    { offset: elf.programHeaders.offset, bytes: encodeSegments([...allSegments, ...padding], elf) },
+    { offset: elf.programHeaders.offset, bytes: encodeSegments(allSegments, elf) },
     { offset: elf.sectionHeaders.offset, bytes: encodeSections(newSections, elf) },
     {
       // e_phnum
       offset: elf.wide ? 56 : 44,
-      bytes: fieldBytes([["u16", allSegments.length + padding.length]], elf),
+      bytes: fieldBytes([["u16", allSegments.length]], elf),
     },
   ];
 }
@@ -138,21 +147,30 @@ const pointerTags: ReadonlySet<number> = new Set([
 
 const cString = (text: Buffer): Buffer => Buffer.concat([text, Buffer.alloc(1)]);
 
-/** A copy of the dynamic string table with new strings behind the old ones, and where they are by the old value. */
-function newStrings(
-  bytes: Uint8Array,
-  { dynamic, strings, done }: ElfChanges & { done: readonly Patch[] },
-): { address: number; bytes: Buffer; values: ReadonlyMap<number, number> } | undefined {
+/** What is added behind the dynamic string table, and by its old place where a string will be. */
+function newStrings({ dynamic, strings }: ElfChanges) {
   if (dynamic === undefined || strings.length === 0) return undefined;
-  const { offset, address, size } = dynamic.strings;
   const values = new Map<number, number>();
-  let end = size;
+  let end = dynamic.strings.size;
   for (const { value, to } of strings) {
     values.set(value, end);
     end += to.length + 1;
   }
-  const old = patchedRange(bytes, done, [offset, offset + size]);
-  return { address, bytes: Buffer.concat([old, ...strings.map(({ to }) => cString(to))]), values };
+  return { ...dynamic.strings, added: concat(strings.map(({ to }) => cString(to))), values };
+}
+
+/** Symbol versions name libraries by the strings of DT_NEEDED and DT_SONAME. */
+function versionPatches(
+  elf: Elf,
+  { dynamic }: ElfChanges,
+  values: ReadonlyMap<number, number>,
+): readonly Patch[] {
+  if (dynamic === undefined) return [];
+  const { needed, defined } = versionsOf(elf, dynamic);
+  return [...needed.map(({ library }) => library), ...defined].flatMap(({ at, value }) => {
+    const to = values.get(value);
+    return to === undefined ? [] : [{ offset: at, bytes: fieldBytes([["u32", to]], elf) }];
+  });
 }
 
 function dynamicPatches(

@@ -7,7 +7,7 @@ import {
   elfType,
   interpreterOf,
 } from "./elf.js";
-import { sharedFrom } from "./elf-symbols.js";
+import { sharedTails } from "./elf-symbols.js";
 import type { Patch } from "./patch.js";
 import { type PrefixMap, replaceStart } from "./prefix-map.js";
 
@@ -108,28 +108,50 @@ function splitRpath(rpath: Buffer): Buffer[] {
 const joinRpath = (entries: readonly Buffer[]): Buffer =>
   Buffer.concat(entries.flatMap((entry, i) => (i === 0 ? [entry] : [Buffer.of(colon), entry])));
 
-/**
- * The patch that writes `to` over `from`, filled with NUL; undefined where it has no room. Where a symbol shares the
- * tail of an rpath (`b` that of `/x/lib`), slashes in front keep the tail in its place, else it has no room.
- */
-export function patchInPlace(elf: Elf, { offset, from, to }: ElfString): Patch | undefined {
-  if (to.length > from.length) return undefined;
-  const shared = sharedFrom(elf, { start: offset, end: offset + from.length });
-  const bytes = Buffer.alloc(from.length);
-  if (shared === undefined) {
-    to.copy(bytes);
-    return { offset, bytes };
-  }
-  const tail = from.subarray(shared - offset);
-  const movable = to.length === from.length || to[0] === slash;
-  if (!movable || !to.subarray(-tail.length).equals(tail)) return undefined;
-  bytes.fill(slash);
-  to.copy(bytes, from.length - to.length);
-  return { offset, bytes };
+/** Strings written over in their places, and those that need to be moved to other places. */
+export interface Placed {
+  readonly fitting: readonly Patch[];
+  readonly outgrown: ReadonlySet<ElfString>;
+  /** Blanks where those were. */
+  readonly blanks: readonly Patch[];
 }
 
-/** The patch that blanks a string which is stored elsewhere from now on, but for a tail that a symbol shares. */
-export function blanked(elf: Elf, { offset, from }: ElfString): Patch {
-  const shared = sharedFrom(elf, { start: offset, end: offset + from.length });
-  return { offset, bytes: new Uint8Array((shared ?? offset + from.length) - offset) };
+/**
+ * Writes strings over the old ones, filled with NUL, where they have room. Where a symbol shares the tail of a string
+ * (`b` that of `/x/lib`), slashes in front keep the tail in its place, else it has no room.
+ * @throws Failure `relocate.malformed`
+ */
+export function placeStrings(elf: Elf, strings: readonly ElfString[]): Placed {
+  const shared = sharedTails(
+    elf,
+    strings.map(({ offset, from }) => ({ start: offset, end: offset + from.length })),
+  );
+  const fitting: Patch[] = [];
+  const outgrown = new Set<ElfString>();
+  const blanks: Patch[] = [];
+  for (const string of strings) {
+    const { offset, from } = string;
+    const tail = from.length - ((shared.get(offset) ?? offset + from.length) - offset);
+    const bytes = overwritten(string, tail);
+    if (bytes !== undefined) fitting.push({ offset, bytes });
+    else {
+      outgrown.add(string);
+      blanks.push({ offset, bytes: new Uint8Array(from.length - tail) });
+    }
+  }
+  return { fitting, outgrown, blanks };
+}
+
+function overwritten({ from, to }: ElfString, tail: number): Buffer | undefined {
+  if (to.length > from.length) return undefined;
+  const bytes = Buffer.alloc(from.length);
+  if (tail === 0) {
+    to.copy(bytes);
+    return bytes;
+  }
+  const movable = to.length === from.length || to[0] === slash;
+  if (!movable || !to.subarray(-tail).equals(from.subarray(-tail))) return undefined;
+  bytes.fill(slash);
+  to.copy(bytes, from.length - to.length);
+  return bytes;
 }

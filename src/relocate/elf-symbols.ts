@@ -2,25 +2,48 @@ import { readExactly } from "./byte-source.js";
 import type { Elf } from "./elf.js";
 import { sectionsOf, sectionType } from "./elf-sections.js";
 
+/** Part of a file, from `start` to before `end`. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
- * The first place after `start` and before `end` in the file at which the name of a dynamic symbol begins: linkers
- * store a name that is the tail of another string inside that.
+ * Linkers store a name that is the tail of another string inside that. For each range (of a string) in which names
+ * of dynamic symbols begin, behind its start: where the first does, by the start of the range.
  * @throws Failure `relocate.malformed`
  */
-export function sharedFrom(elf: Elf, { start, end }: { start: number; end: number }): number | undefined {
+export function sharedTails(elf: Elf, ranges: readonly Range[]): ReadonlyMap<number, number> {
+  const shared = new Map<number, number>();
+  if (ranges.length === 0) return shared;
   const sections = sectionsOf(elf);
+  const symbols = sections.find(({ type }) => type === sectionType.dynamicSymbols);
+  const strings = symbols === undefined ? undefined : sections[symbols.link];
+  if (symbols === undefined || strings === undefined) return shared;
+
+  const sorted = ranges.toSorted((a, b) => a.start - b.start);
+  const [lowest, highest] = [sorted[0]?.start ?? 0, Math.max(...ranges.map(({ end }) => end))];
   const entrySize = elf.wide ? 24 : 16;
-  let first: number | undefined;
-  for (const symbols of sections.filter(({ type }) => type === sectionType.dynamicSymbols)) {
-    const strings = sections[symbols.link];
-    if (strings === undefined || start < strings.offset || end > strings.offset + strings.size) continue;
-    const table = readExactly(elf.source, symbols.offset, symbols.size, "dynamic symbol table");
-    const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
-    for (let at = 0; at + entrySize <= table.length; at += entrySize) {
-      // st_name is the first field in both classes.
-      const name = strings.offset + view.getUint32(at, elf.little);
-      if (name > start && name < end && (first === undefined || name < first)) first = name;
-    }
+  const table = readExactly(elf.source, symbols.offset, symbols.size, "dynamic symbol table");
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  for (let at = 0; at + entrySize <= table.length; at += entrySize) {
+    // st_name is the first field in both classes.
+    const name = strings.offset + view.getUint32(at, elf.little);
+    if (name <= lowest || name >= highest) continue;
+    const range = sorted[lastBefore(sorted, name)];
+    if (range === undefined || name >= range.end) continue;
+    shared.set(range.start, Math.min(name, shared.get(range.start) ?? name));
   }
-  return first;
+  return shared;
+}
+
+/** Index of the last range that starts before `offset`; -1 where none does. */
+function lastBefore(sorted: readonly Range[], offset: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle]?.start ?? offset) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }

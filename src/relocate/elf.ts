@@ -151,6 +151,9 @@ export function offsetOf(elf: Elf, address: number): number | undefined {
   return segment === undefined ? undefined : segment.offset + (address - segment.address);
 }
 
+/** Programs with hundreds of libraries have some hundred; beyond it is damage. */
+const mostEntries = 8192;
+
 /**
  * @returns undefined for a file without dynamic section
  * @throws Failure `relocate.malformed`
@@ -165,7 +168,8 @@ export function dynamicOf(elf: Elf): Dynamic | undefined {
   for (let at = 0; at + entrySize <= table.length; at += entrySize) {
     const entry = { tag: fields.word(), value: fields.word(), at: segment.offset + at };
     if (entry.tag === dynamicTag.null) break;
-    entries.push(entry);
+    if (entries.push(entry) > mostEntries)
+      throw malformed(`more than ${mostEntries} entries in the dynamic section`);
   }
   const firstValue = (tag: number) => entries.find((entry) => entry.tag === tag)?.value;
   const [address, size] = [firstValue(dynamicTag.stringTable), firstValue(dynamicTag.stringTableSize)];
@@ -187,16 +191,20 @@ export function dynamicString(elf: Elf, { strings }: Dynamic, value: number): Bu
 /** Most strings end within this many bytes: a large table need not be read for one of them. */
 const stringChunk = 512;
 
+/** Room for an rpath of 250 entries that are each as long as a path may be. */
+const longestString = 2 ** 20;
+
 /**
  * The C string at `offset`, without its NUL, which must come within `limit` bytes.
  * @throws Failure `relocate.malformed`
  */
 export function readString(source: ByteSource, offset: number, limit: number): Buffer {
-  for (let length = Math.min(stringChunk, limit); ; length = Math.min(length * 4, limit)) {
+  const longest = Math.min(limit, longestString);
+  for (let length = Math.min(stringChunk, longest); ; length = Math.min(length * 4, longest)) {
     const bytes = readExactly(source, offset, length, "string");
     const end = bytes.indexOf(0);
     if (end !== -1) return Buffer.from(bytes.subarray(0, end));
-    if (length === limit) throw malformed(`the string at ${offset} does not end`);
+    if (length === longest) throw malformed(`the string at ${offset} does not end`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { Failure } from "../base/failure.js";
 import { type ByteSource, pagesOf } from "./byte-source.js";
 import { dynamicOf, elfType, parseElf } from "./elf.js";
-import { changedRpaths, patchInPlace } from "./elf-relocate.js";
+import { changedRpaths, placeStrings } from "./elf-relocate.js";
 import type { Patch } from "./patch.js";
 
 /**
@@ -14,9 +14,10 @@ export function planRpathCleanup(file: ByteSource, exists: (path: string) => boo
     if (elf === undefined || (elf.type !== elfType.executable && elf.type !== elfType.shared)) return [];
     const keeps = (entry: string): boolean =>
       entry.startsWith("$") || (entry.startsWith("/") && exists(entry));
-    return changedRpaths(elf, dynamicOf(elf), (entries) => entries.filter((entry) => keeps(entry.toString())))
-      .map((rpath) => patchInPlace(elf, rpath))
-      .filter((patch) => patch !== undefined);
+    const rpaths = changedRpaths(elf, dynamicOf(elf), (entries) =>
+      entries.filter((entry) => keeps(entry.toString())),
+    );
+    return placeStrings(elf, rpaths).fitting;
   } catch (error) {
     // A damaged file has no rpath that a loader would follow.
     if (error instanceof Failure && error.code === "relocate.malformed") return [];

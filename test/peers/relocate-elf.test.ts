@@ -26,6 +26,8 @@ function buildAt(prefix: string, flags: string[]): { library: string; program: s
   mkdirSync(join(prefix, "lib"), { recursive: true });
   const [library, program] = [join(prefix, "lib/libsay.so"), join(prefix, "say")];
   const source = join(scratch, "source.c");
+  const versions = join(scratch, "versions");
+  writeFileSync(versions, "SAY_1 { say; };");
   writeFileSync(
     source,
     `#include <stdio.h>
@@ -37,7 +39,8 @@ function buildAt(prefix: string, flags: string[]): { library: string; program: s
     "-shared",
     "-fPIC",
     `-Wl,-rpath,${prefix}/lib:/usr/lib/none`,
-    "-Wl,-soname,libsay.so",
+    `-Wl,-soname,${flags.includes("-Wl,--defsym=absolute=0") ? `${prefix}/lib/` : ""}libsay.so`,
+    `-Wl,--version-script=${versions}`,
     ...flags.filter((f) => !/pie/i.test(f)),
     "-o",
     library,
@@ -72,6 +75,7 @@ const kinds: Record<string, string[]> = {
   "with pages of 2 MiB": ["-Wl,-z,max-page-size=0x200000"],
   stripped: ["-s"],
   "with debug information": ["-g"],
+  "with absolute sonames": ["-Wl,--defsym=absolute=0"],
   "without build id or notes": ["-Wl,--build-id=none"],
 };
 
