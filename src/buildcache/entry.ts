@@ -1,0 +1,136 @@
+import { readAll } from "../base/bytes.js";
+import { type Call, checkInterrupted } from "../base/call.js";
+import { Failure } from "../base/failure.js";
+import type { Descriptor } from "../oci/descriptor.js";
+import { type Digest, hexOf, parseDigest } from "../oci/digest.js";
+import { decodeImageConfig, type ImageConfig } from "../oci/image-config.js";
+import { decodeImageManifest, type ImageManifest } from "../oci/manifest.js";
+import type { Tag } from "../oci/reference.js";
+import type { Manifest, Repository } from "../oci/repository.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import { assertHash } from "../spec/hash-check.js";
+import { decodeSpecFile } from "../spec/spec-file.js";
+import type { Entry, EntryRequest, PackageSource } from "./source.js";
+import { hashOfTag, packageTag } from "./tag.js";
+
+/** Largest config or manifest that is read: a config holds the whole spec graph, some MB for large environments. */
+export const metadataLimit = 32 * 1024 * 1024;
+
+/** Layouts of a pushed package that can be read (`buildcache_layout_version`). */
+const readableLayouts = [1, 2, 3];
+
+/** A layer with the digest of its uncompressed bytes. */
+export interface Layer {
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+}
+
+/** A package in an OCI build cache, with what its image is made of. */
+export interface OciEntry extends Entry {
+  readonly tag: Tag;
+  readonly manifest: Manifest;
+  readonly image: ImageManifest;
+  readonly config: ImageConfig;
+  /** Base image's layers, dependencies' layers, and the package's own last. */
+  readonly layers: readonly Layer[];
+}
+
+/** Reads a config blob or other metadata of a bounded size. */
+export async function readJson(
+  repository: Repository,
+  descriptor: Descriptor,
+  call?: Call,
+): Promise<Uint8Array> {
+  const subject = `${repository.label}@${descriptor.digest}`;
+  return readAll(repository.blobs.read(descriptor, call), { limit: metadataLimit, subject });
+}
+
+const broken = (subject: string, found: string, cause?: unknown): Failure =>
+  new Failure("corrupt", `${subject} is not a package of a build cache: ${found}`, {
+    code: "buildcache.entry-broken",
+    subject,
+    hint: "Push the package again with --force, or delete the tag.",
+    cause,
+  });
+
+/** The spec that a config tells of, with its own hash and that of all its nodes checked. */
+function specOf(config: ImageConfig, subject: string): { spec: ConcreteSpec; graph: SpecGraph } {
+  const layout = config["buildcache_layout_version"];
+  if (config["spec"] === undefined) throw broken(subject, "its config has no spec");
+  if (typeof layout !== "number" || !readableLayouts.includes(layout))
+    throw new Failure("unsupported", `${subject} has build cache layout ${JSON.stringify(layout)}`, {
+      code: "buildcache.layout-unknown",
+      subject,
+      hint: `This version reads layouts ${readableLayouts.join(", ")}.`,
+    });
+  const graph = decodeSpecFile({ spec: config["spec"] }, subject);
+  for (const node of graph.nodes.values()) assertHash(node, { format: graph.format, subject });
+  const root = graph.roots[0];
+  const spec = root === undefined ? undefined : graph.nodes.get(root);
+  if (spec === undefined) throw broken(subject, "its spec has no nodes");
+  return { spec, graph };
+}
+
+/**
+ * Reads one package from a repository: two requests, its layer not among them.
+ * @returns undefined where the repository has no such tag
+ * @throws Failure `buildcache.entry-broken`, `spec.hash-mismatch`
+ */
+export async function readEntry(
+  repository: Repository,
+  tag: Tag,
+  call?: Call,
+): Promise<OciEntry | undefined> {
+  checkInterrupted(call);
+  const manifest = await repository.manifests.read(tag, call);
+  if (manifest === undefined) return undefined;
+  const subject = `${repository.label}:${tag}`;
+  const image = decodeImageManifest(manifest);
+  const config = decodeImageConfig(await readJson(repository, image.config, call), subject);
+  const own = image.layers.at(-1);
+  const diffIds = config.rootfs.diff_ids.map(parseDigest);
+  if (own === undefined || diffIds.length !== image.layers.length)
+    throw broken(subject, `it has ${image.layers.length} layers and ${diffIds.length} diff ids`);
+  const { spec, graph } = specOf(config, subject);
+  if (packageTag(spec) !== tag) throw broken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
+  const checksum = config["binary_cache_checksum"];
+  const hash = typeof checksum === "object" && checksum !== null ? Reflect.get(checksum, "hash") : undefined;
+  if (hash !== undefined && hash !== hexOf(own.digest))
+    throw broken(subject, `its config names the tarball ${String(hash)}, its manifest ${own.digest}`);
+  return {
+    label: repository.label,
+    tag,
+    manifest,
+    image,
+    config,
+    spec,
+    graph,
+    layer: own,
+    diffId: diffIds.at(-1),
+    layers: image.layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] as Digest })),
+    open: (openCall) => repository.blobs.read(own, openCall ?? call),
+  };
+}
+
+/** An OCI build cache as a source of packages, by hash alone: without an index, and with two requests each. */
+export function ociSource(repository: Repository): PackageSource {
+  let byHash: Promise<Map<string, Tag>> | undefined;
+  const listTags = async (call?: Call): Promise<Map<string, Tag>> => {
+    const tags = new Map<string, Tag>();
+    for await (const tag of repository.tags(call)) {
+      const hash = hashOfTag(tag);
+      if (hash !== undefined) tags.set(hash, tag);
+    }
+    return tags;
+  };
+  return {
+    label: repository.label,
+    async resolve({ hash, name, version }: EntryRequest, call) {
+      if (name !== undefined && version !== undefined)
+        return readEntry(repository, packageTag({ name, version, hash }), call);
+      byHash ??= listTags(call);
+      const tag = (await byHash).get(hash);
+      return tag === undefined ? undefined : readEntry(repository, tag, call);
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import { expect, test } from "vitest";
+import { graphOf, makePackage, storePackage } from "../../test/support/packages.js";
+import { utf8 } from "../base/bytes.js";
+import type { Clock } from "../base/clock.js";
+import { contentOf } from "../oci/content.js";
+import { encodeManifest } from "../oci/manifest.js";
+import { mediaTypes } from "../oci/media-types.js";
+import { createMemoryRegistry } from "../oci/memory.js";
+import { parseRepositoryName, parseTag } from "../oci/reference.js";
+import type { Repository } from "../oci/repository.js";
+import { encodeIndex } from "./index-document.js";
+import { readIndex, updateIndex } from "./index-update.js";
+import { indexTag, packageTag } from "./tag.js";
+
+const clock: Clock = { now: () => 0, sleep: async () => undefined };
+const options = { clock, random: () => 0.5 };
+
+const zlib = makePackage("zlib", "1.3");
+const hdf5 = makePackage("hdf5", "1.14", [zlib]);
+
+const openRepository = (): Repository => createMemoryRegistry().repository(parseRepositoryName("cache"));
+
+/** Counts what is asked of a repository, and lets a test come in between. */
+function watched(repository: Repository, before: (what: string) => Promise<void> = async () => undefined) {
+  const seen: string[] = [];
+  const note = async (what: string): Promise<void> => {
+    seen.push(what);
+    await before(what);
+  };
+  const { manifests } = repository;
+  const wrapped: Repository = {
+    ...repository,
+    manifests: {
+      ...manifests,
+      stat: async (reference, call) => {
+        await note(`stat ${reference}`);
+        return manifests.stat(reference, call);
+      },
+      read: async (reference, call) => {
+        await note(`read ${reference}`);
+        return manifests.read(reference, call);
+      },
+      write: async (manifest, call) => {
+        await note(`write ${call?.tag}`);
+        return manifests.write(manifest, call);
+      },
+    },
+    async *tags(call) {
+      await note("tags");
+      yield* repository.tags(call);
+    },
+  };
+  return { repository: wrapped, seen };
+}
+
+test("an index holds the packages, and what is only needed by them", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(hdf5, [zlib]));
+  const result = await updateIndex(repository, options);
+  expect(result).toMatchObject({ packages: 1, added: 1, dropped: 0, broken: [], written: true });
+  const stored = await readIndex(repository);
+  expect([...(stored?.index.present ?? [])]).toEqual([hdf5.hash]);
+  expect(new Set(stored?.index.nodes.keys())).toEqual(new Set([hdf5.hash, zlib.hash]));
+});
+
+test("an empty build cache gets an empty index", async () => {
+  const repository = openRepository();
+  expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, written: true });
+  expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, written: false });
+});
+
+test("only what is new is read, and an index that is right is not written", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  await updateIndex(repository, options);
+  await storePackage(repository, graphOf(hdf5, [zlib]));
+  const first = watched(repository);
+  expect(await updateIndex(first.repository, options)).toMatchObject({
+    packages: 2,
+    added: 1,
+    written: true,
+  });
+  expect(first.seen.filter((what) => what.startsWith("read"))).toEqual([
+    `read ${indexTag}`,
+    `read ${packageTag(hdf5)}`,
+  ]);
+  const second = watched(repository);
+  expect(await updateIndex(second.repository, options)).toMatchObject({
+    packages: 2,
+    added: 0,
+    written: false,
+  });
+  expect(second.seen).toEqual([`read ${indexTag}`, "tags"]);
+});
+
+test("what is gone is dropped, with the dependencies nobody needs any more", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  await storePackage(repository, graphOf(hdf5, [zlib]));
+  await updateIndex(repository, options);
+  await repository.manifests.delete(packageTag(zlib));
+  expect(await updateIndex(repository, options)).toMatchObject({ packages: 1, dropped: 1 });
+  expect((await readIndex(repository))?.index.nodes.size).toBe(2);
+  await repository.manifests.delete(packageTag(hdf5));
+  expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, dropped: 1 });
+  expect((await readIndex(repository))?.index.nodes.size).toBe(0);
+});
+
+test("a broken tag is left out and named, foreign tags are not looked at", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  const config = contentOf(
+    utf8('{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'),
+  );
+  await repository.blobs.write(config);
+  const image = encodeManifest({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: { ...config.descriptor, mediaType: mediaTypes.ociConfig },
+    layers: [],
+  });
+  const tag = parseTag(`odd-1.0-${"a".repeat(32)}.spack`);
+  await repository.manifests.write(image, { tag });
+  await repository.manifests.write(image, { tag: parseTag("latest") });
+  const result = await updateIndex(repository, options);
+  expect(result.packages).toBe(1);
+  expect(result.broken).toMatchObject([
+    { tag, failure: { code: "buildcache.entry-broken", kind: "corrupt" } },
+  ]);
+});
+
+test("a damaged index is built anew", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  const layer = contentOf(utf8("{"), mediaTypes.ociLayerGzip);
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  await repository.blobs.write(layer);
+  await repository.blobs.write(config);
+  const manifest = encodeManifest({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: config.descriptor,
+    layers: [layer.descriptor],
+  });
+  await repository.manifests.write(manifest, { tag: indexTag });
+  await expect(readIndex(repository)).rejects.toMatchObject({ code: "buildcache.index-broken" });
+  expect(await updateIndex(repository, options)).toMatchObject({ packages: 1, written: true });
+});
+
+test("a registry that fails is not read as a package that is gone", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  const failing = watched(repository, async (what) => {
+    if (what === `read ${packageTag(zlib)}`) throw new Error("the network is down");
+  });
+  await expect(updateIndex(failing.repository, options)).rejects.toThrow("the network is down");
+});
+
+test("a writer that was overtaken adds what it missed", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  let intruded = false;
+  const slow = watched(repository, async (what) => {
+    if (what !== `write ${indexTag}` || intruded) return;
+    intruded = true;
+    // Another writer pushes and writes a complete index, which ours is about to replace by an older one.
+    await storePackage(repository, graphOf(hdf5, [zlib]));
+    await updateIndex(repository, options);
+  });
+  expect(await updateIndex(slow.repository, options)).toMatchObject({ packages: 2 });
+  expect((await readIndex(repository))?.index.present.size).toBe(2);
+});
+
+test("the loss that a killed writer leaves is repaired by one that still runs", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  let intruded = false;
+  const ours = watched(repository, async (what) => {
+    if (what !== `stat ${indexTag}` || intruded) return;
+    intruded = true;
+    await writeStale(repository);
+  });
+  await updateIndex(ours.repository, options);
+  expect(intruded).toBe(true);
+  expect((await readIndex(repository))?.index.present.size).toBe(1);
+});
+
+async function writeStale(repository: Repository): Promise<void> {
+  const layer = contentOf(encodeIndex({ nodes: new Map(), present: new Set() }), mediaTypes.ociLayerGzip);
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  await repository.blobs.write(layer);
+  const manifest = encodeManifest({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config: config.descriptor,
+    layers: [layer.descriptor],
+  });
+  await repository.manifests.write(manifest, { tag: indexTag });
+}

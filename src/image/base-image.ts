@@ -1,0 +1,93 @@
+import type { Call } from "../base/call.js";
+import { Failure } from "../base/failure.js";
+import { mapLimited } from "../base/limit.js";
+import { type Layer, readJson } from "../buildcache/entry.js";
+import type { Content } from "../oci/descriptor.js";
+import { parseDigest } from "../oci/digest.js";
+import { decodeImageConfig, type ImageConfig } from "../oci/image-config.js";
+import { choosePlatform, decodeImageIndex, decodeImageManifest } from "../oci/manifest.js";
+import { isImageIndex } from "../oci/media-types.js";
+import { type ImageReference, parseTag } from "../oci/reference.js";
+import type { Manifest, Repository } from "../oci/repository.js";
+
+/** An image that others are built on. */
+export interface BaseImage {
+  readonly label: string;
+  readonly repository: Repository;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  readonly layers: readonly Layer[];
+}
+
+export interface BaseImageOptions extends Call {
+  /** As OCI names it: `amd64`. */
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string | undefined;
+}
+
+/**
+ * Reads an image to build on; of an image for several platforms, the one for ours.
+ * @throws Failure `image.base-missing`, `image.platform-missing`, `image.platform-wrong`
+ */
+export async function readBaseImage(
+  repository: Repository,
+  reference: ImageReference,
+  { architecture, os, variant, ...call }: BaseImageOptions,
+): Promise<BaseImage> {
+  const wanted = reference.digest ?? reference.tag ?? parseTag("latest");
+  const label = `${repository.label}${reference.digest === undefined ? ":" : "@"}${wanted}`;
+  const read = async (at: typeof wanted): Promise<Manifest> => {
+    const manifest = await repository.manifests.read(at, call);
+    if (manifest !== undefined) return manifest;
+    throw new Failure("not-found", `there is no base image ${label}`, {
+      code: "image.base-missing",
+      subject: label,
+      hint: "Check the name and tag; a private image needs `stowage login` or `docker login`.",
+    });
+  };
+  let manifest = await read(wanted);
+  if (isImageIndex(manifest.descriptor.mediaType)) {
+    const platform = { architecture, os, ...(variant === undefined ? {} : { variant }) };
+    const chosen = choosePlatform(decodeImageIndex(manifest), platform);
+    if (chosen === undefined)
+      throw new Failure("unsupported", `the base image ${label} has nothing for ${os}/${architecture}`, {
+        code: "image.platform-missing",
+        subject: label,
+        hint: "Choose a base image for the platform of the packages.",
+      });
+    manifest = await read(chosen.digest);
+  }
+  const image = decodeImageManifest(manifest);
+  const config = decodeImageConfig(await readJson(repository, image.config, call), label);
+  if (config.architecture !== architecture || config.os !== os)
+    throw new Failure("unsupported", `the base image ${label} is for ${config.os}/${config.architecture}`, {
+      code: "image.platform-wrong",
+      subject: label,
+      hint: `The packages need ${os}/${architecture}.`,
+    });
+  const layers = image.layers.map((descriptor, i): Layer => {
+    const diffId = config.rootfs.diff_ids[i];
+    if (diffId !== undefined) return { descriptor, diffId: parseDigest(diffId) };
+    throw new Failure("corrupt", `the base image ${label} has more layers than diff ids`, {
+      code: "image.base-broken",
+      subject: label,
+    });
+  });
+  return { label, repository, manifest, config, layers };
+}
+
+/** Brings a base image's layers into the repository that needs them; what is there already is not sent. */
+export async function copyLayers(
+  base: BaseImage,
+  to: Repository,
+  { mountable, ...call }: Call & { readonly mountable: boolean },
+): Promise<void> {
+  await mapLimited(base.layers, 4, async ({ descriptor }) => {
+    const content: Content = {
+      descriptor,
+      open: (openCall) => base.repository.blobs.read(descriptor, openCall ?? call),
+    };
+    await to.blobs.write(content, mountable ? { ...call, from: base.repository.name } : call);
+  });
+}

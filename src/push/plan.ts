@@ -1,0 +1,71 @@
+import { packageTag } from "../buildcache/tag.js";
+import type { Tag } from "../oci/reference.js";
+import type { ConcreteSpec, DependencyType, SpecGraph } from "../spec/concrete-spec.js";
+import type { DagHash } from "../spec/dag-hash.js";
+import { nodeOf, topologicalOrder } from "../spec/graph.js";
+import type { Database } from "../store/database.js";
+
+/** Which packages of the roots' closure are pushed (`--only`). */
+export type Selection = "package" | "dependencies" | "both";
+
+export interface PushPlanOptions {
+  readonly only?: Selection | undefined;
+  /** Push what was needed to build, too. */
+  readonly withBuildDependencies?: boolean | undefined;
+  /** Tags that the mirror has. */
+  readonly present: ReadonlySet<string>;
+  /** Push again what the mirror has. */
+  readonly force?: boolean | undefined;
+}
+
+export interface PlannedPackage {
+  readonly spec: ConcreteSpec;
+  /** Absolute path of its prefix in the store. */
+  readonly prefix: string;
+  readonly tag: Tag;
+  readonly action: "push" | "present";
+}
+
+/** What a push is going to do. */
+export interface PushPlan {
+  /** Dependencies before dependents. */
+  readonly packages: readonly PlannedPackage[];
+  /** Packages of the closure that are not installed here, so cannot be pushed. */
+  readonly missing: readonly ConcreteSpec[];
+}
+
+/** The database as a graph of specs. */
+export const graphOfDatabase = (database: Database, roots: readonly DagHash[]): SpecGraph => ({
+  roots,
+  nodes: new Map([...database.records].map(([hash, { spec }]) => [hash, spec])),
+  format: database.version === "8" ? 5 : 4,
+});
+
+/** Decides what is pushed for `roots`; nothing is read but the database and the mirror's tags. */
+export function planPush(database: Database, roots: readonly DagHash[], options: PushPlanOptions): PushPlan {
+  const { only = "both", withBuildDependencies = false, present, force = false } = options;
+  const graph = graphOfDatabase(database, roots);
+  const types: DependencyType[] = withBuildDependencies ? ["build", "link", "run"] : ["link", "run"];
+  const chosen =
+    only === "package"
+      ? roots.map((hash) => nodeOf(graph, hash))
+      : [...topologicalOrder(graph, { types })].reverse();
+  const packages: PlannedPackage[] = [];
+  const missing: ConcreteSpec[] = [];
+  for (const spec of chosen) {
+    if (spec.external !== undefined || (only === "dependencies" && roots.includes(spec.hash))) continue;
+    const record = database.records.get(spec.hash);
+    if (record?.path === undefined || !record.installed) {
+      missing.push(spec);
+      continue;
+    }
+    const tag = packageTag(spec);
+    packages.push({
+      spec,
+      prefix: record.path,
+      tag,
+      action: present.has(tag) && !force ? "present" : "push",
+    });
+  }
+  return { packages, missing };
+}

@@ -1,0 +1,249 @@
+import { bytesOf } from "../base/bytes.js";
+import { type Call, checkInterrupted } from "../base/call.js";
+import { Failure, type FailureDocument } from "../base/failure.js";
+import { createLimiter, type Limiter } from "../base/limit.js";
+import type { Task } from "../base/progress.js";
+import { type Layer, readEntry } from "../buildcache/entry.js";
+import { packageTag } from "../buildcache/tag.js";
+import { imageEnvironment, parseEnvironment, type PrefixInspections } from "../environment/environment.js";
+import type { BaseImage } from "../image/base-image.js";
+import { composePackage } from "../image/package-image.js";
+import type { Digest } from "../oci/digest.js";
+import type { Repository } from "../oci/repository.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import type { DagHash } from "../spec/dag-hash.js";
+import { subgraph, topologicalOrder } from "../spec/graph.js";
+import type { Packer } from "./packer.js";
+import type { PlannedPackage, PushPlan } from "./plan.js";
+import { prefixesOf } from "./prefixes.js";
+
+/** A package in results: enough to name it anywhere. */
+export interface PackageName {
+  readonly name: string;
+  readonly version: string;
+  readonly hash: DagHash;
+}
+
+export interface PushedPackage extends PackageName {
+  readonly tag: string;
+  readonly manifest: Digest;
+  readonly layer: Digest;
+  /** Bytes of the compressed tarball. */
+  readonly size: number;
+}
+
+export interface FailedPackage extends PackageName {
+  readonly failure: FailureDocument;
+}
+
+export interface PushResult {
+  readonly pushed: readonly PushedPackage[];
+  readonly present: readonly PackageName[];
+  readonly failed: readonly FailedPackage[];
+  /** Not installed here, so not pushed. */
+  readonly missing: readonly PackageName[];
+}
+
+export interface PushOptions extends Call {
+  readonly graph: SpecGraph;
+  readonly storeRoot: string;
+  /** Where Spack lives, as `binary_distribution` records it; the store root where there is none. */
+  readonly spackPrefix?: string | undefined;
+  readonly packer: Packer;
+  readonly base?: BaseImage | undefined;
+  readonly hasDirectory: (prefix: string, directory: string) => boolean;
+  readonly inspections?: PrefixInspections | undefined;
+  /** Absolute path of a prefix; externals have theirs outside the store. */
+  readonly prefixOf: (hash: DagHash) => string | undefined;
+  readonly jobs: number;
+  readonly force?: boolean | undefined;
+  /** Stop at the first package that fails. */
+  readonly failFast?: boolean | undefined;
+  /** RFC 3339 time for the config, where builds shall tell it (`SOURCE_DATE_EPOCH`). */
+  readonly created?: string | undefined;
+}
+
+const nameOf = ({ name, version, hash }: ConcreteSpec): PackageName => ({ name, version, hash });
+const short = (spec: ConcreteSpec): string => `${spec.name}@${spec.version}/${spec.hash.slice(0, 7)}`;
+
+/**
+ * Pushes what a plan says, as much of it as can be pushed: each package's layer as soon as there is a free
+ * place, its manifest once its own layer and the manifests of its dependencies are up.
+ */
+export async function runPush(
+  plan: PushPlan,
+  repository: Repository,
+  options: PushOptions,
+): Promise<PushResult> {
+  const { report, failFast = false } = options;
+  const controller = new AbortController();
+  const signal =
+    options.signal === undefined ? controller.signal : AbortSignal.any([options.signal, controller.signal]);
+  const run = new PushRun(plan, repository, { ...options, signal });
+  const pushed: PushedPackage[] = [];
+  const failed: FailedPackage[] = [];
+  const toPush = plan.packages.filter(({ action }) => action === "push");
+  report?.({ type: "planned", tasks: toPush.length });
+  await Promise.all(
+    toPush.map(async (planned) => {
+      const task: Task = { id: planned.spec.hash, verb: "upload", subject: short(planned.spec) };
+      try {
+        pushed.push(await run.push(planned, task));
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        if (error.kind === "interrupted" && !controller.signal.aborted) throw error;
+        const failure = error.toJSON();
+        failed.push({ ...nameOf(planned.spec), failure });
+        report?.({ type: "failed", task, failure });
+        if (failFast) controller.abort(error);
+      }
+    }),
+  );
+  checkInterrupted(options);
+  const order = new Map(plan.packages.map(({ spec }, i) => [spec.hash, i]));
+  const inOrder = <T extends PackageName>(list: T[]): T[] =>
+    list.sort((a, b) => (order.get(a.hash) ?? 0) - (order.get(b.hash) ?? 0));
+  return {
+    pushed: inOrder(pushed),
+    present: plan.packages.filter(({ action }) => action === "present").map(({ spec }) => nameOf(spec)),
+    failed: inOrder(failed),
+    missing: plan.missing.map(nameOf),
+  };
+}
+
+/** One push under way: what was packed, and what is waited for. */
+class PushRun {
+  readonly #repository: Repository;
+  readonly #options: PushOptions;
+  readonly #limit: Limiter;
+  readonly #planned: ReadonlyMap<DagHash, PlannedPackage>;
+  readonly #layers = new Map<DagHash, Promise<Layer | undefined>>();
+  readonly #manifests = new Map<DagHash, Promise<Digest>>();
+
+  constructor(plan: PushPlan, repository: Repository, options: PushOptions) {
+    this.#repository = repository;
+    this.#options = options;
+    this.#limit = createLimiter(options.jobs);
+    this.#planned = new Map(plan.packages.map((planned) => [planned.spec.hash, planned]));
+  }
+
+  async push(planned: PlannedPackage, task: Task): Promise<PushedPackage> {
+    const { spec, tag } = planned;
+    const layer = await this.#layer(spec, task);
+    if (layer === undefined) throw new Error(`no layer for ${tag}, though it is in the plan`);
+    const manifest = await this.#manifest(planned);
+    this.#options.report?.({ type: "finished", task, outcome: "pushed" });
+    return { ...nameOf(spec), tag, manifest, layer: layer.descriptor.digest, size: layer.descriptor.size };
+  }
+
+  /** The layer of a package: packed and sent, or the one that the mirror has; undefined where neither can be. */
+  #layer(spec: ConcreteSpec, task?: Task): Promise<Layer | undefined> {
+    let layer = this.#layers.get(spec.hash);
+    if (layer === undefined) {
+      const planned = this.#planned.get(spec.hash);
+      layer = this.#limit(() =>
+        planned?.action === "push" ? this.#packAndSend(planned, task) : this.#storedLayer(spec),
+      );
+      // Whoever waits for it sees the failure; nobody may be waiting yet.
+      layer.catch(() => {});
+      this.#layers.set(spec.hash, layer);
+    }
+    return layer;
+  }
+
+  async #storedLayer(spec: ConcreteSpec): Promise<Layer | undefined> {
+    return (await readEntry(this.#repository, packageTag(spec), this.#options))?.layers.at(-1);
+  }
+
+  async #packAndSend({ spec, prefix }: PlannedPackage, task: Task | undefined): Promise<Layer> {
+    const { packer, storeRoot, spackPrefix = storeRoot, graph, prefixOf } = this.#options;
+    checkInterrupted(this.#options);
+    if (task !== undefined) this.#options.report?.({ type: "started", task });
+    await using packed = await packer.pack(
+      { subject: short(spec), prefix, storeRoot, spackPrefix, prefixes: prefixesOf(graph, spec, prefixOf) },
+      this.#options,
+    );
+    await this.#repository.blobs.write(packed.content, this.#options);
+    return { descriptor: packed.content.descriptor, diffId: packed.diffId };
+  }
+
+  #manifest(planned: PlannedPackage): Promise<Digest> {
+    const { hash } = planned.spec;
+    let manifest = this.#manifests.get(hash);
+    if (manifest === undefined) {
+      manifest = this.#writeManifest(planned);
+      manifest.catch(() => {});
+      this.#manifests.set(hash, manifest);
+    }
+    return manifest;
+  }
+
+  async #writeManifest({ spec, tag }: PlannedPackage): Promise<Digest> {
+    const { graph, base, force = false, created } = this.#options;
+    const call: Call = this.#options;
+    const closure = [...topologicalOrder(graph, { roots: [spec.hash], types: ["link", "run"] })]
+      .reverse()
+      .filter((node) => node.external === undefined);
+    const layers: Layer[] = [];
+    for (const node of closure) {
+      const dependency = this.#planned.get(node.hash);
+      try {
+        if (dependency?.action === "push" && node.hash !== spec.hash) await this.#manifest(dependency);
+        const layer = await this.#layer(node);
+        if (layer !== undefined) layers.push(layer);
+        else
+          call.report?.({
+            type: "note",
+            level: "warning",
+            message: `${tag}: its image lacks ${short(node)}, which is neither installed here nor in the mirror`,
+          });
+      } catch (cause) {
+        if (node.hash === spec.hash || !(cause instanceof Failure)) throw cause;
+        throw new Failure(
+          cause.kind,
+          `${short(spec)} depends on ${short(node)}, which failed: ${cause.message}`,
+          {
+            code: "push.dependency-failed",
+            subject: short(spec),
+            hint: cause.hint,
+            cause,
+          },
+        );
+      }
+    }
+    const image = composePackage(subgraph(graph, spec.hash), {
+      base,
+      layers,
+      environment: this.#environment(spec, closure),
+      created,
+    });
+    await this.#repository.blobs.write({ ...image.config, open: () => bytesOf(image.config.bytes) }, call);
+    const { digest } = image.manifest.descriptor;
+    const before = force ? undefined : await this.#repository.manifests.stat(tag, call);
+    if (before !== undefined && before.digest !== digest)
+      throw new Failure(
+        "conflict",
+        `${this.#repository.label}:${tag} was pushed by somebody else meanwhile`,
+        {
+          code: "push.tag-differs",
+          subject: tag,
+          hint: "It is left as it is; replace it with --force.",
+        },
+      );
+    if (before === undefined) await this.#repository.manifests.write(image.manifest, { ...call, tag });
+    return digest;
+  }
+
+  #environment(spec: ConcreteSpec, closure: readonly ConcreteSpec[]): ReadonlyMap<string, string> {
+    const { base, hasDirectory, inspections, prefixOf } = this.#options;
+    const runs = new Set<DagHash>([spec.hash]);
+    for (const node of closure)
+      for (const edge of node.dependencies) if (edge.types.includes("run")) runs.add(edge.hash);
+    const packages = closure.flatMap((node) => {
+      const prefix = prefixOf(node.hash);
+      return prefix === undefined ? [] : [{ prefix, runs: runs.has(node.hash) }];
+    });
+    const config = base?.config.config?.Env ?? [];
+    return imageEnvironment(packages, parseEnvironment(config), { hasDirectory, inspections });
+  }
+}
