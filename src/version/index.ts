@@ -17,6 +17,8 @@ export {
   isPrerelease,
   joined,
   parseStandardVersion,
+  type Segments,
+  segmentsOf,
   type StandardVersion,
   underscored,
   upTo,

@@ -21,7 +21,8 @@ const prereleaseRank = new Map([
   ["rc", 2],
   ["final", 3],
 ]);
-export const isReleasePhase = (component: string): boolean => prereleaseRank.has(component);
+export const isReleasePhase = (component: string): boolean =>
+  !isNumber(component) && prereleaseRank.has(component);
 
 // First unit of each piece of a key. They follow Spack's order of components, and all of them sort below
 // letters, so that "a" followed by any piece comes before "ab". The end of the release comes first:
@@ -35,7 +36,8 @@ const INFINITY = "\x04";
 export const lowest: Place = { rank: Number.NEGATIVE_INFINITY, key: "" };
 export const highest: Place = { rank: Number.POSITIVE_INFINITY, key: "\xff" };
 
-const isNumber = (component: string): boolean => component.charCodeAt(0) < 0x3a;
+/** Whether a component is digits; else it is letters. */
+export const isNumber = (component: string): boolean => component.charCodeAt(0) < 0x3a;
 
 /** Numbers are held as digits without leading zeros, so a longer one is larger: the length comes first. */
 function numberPiece(digits: string): string {
@@ -56,56 +58,61 @@ const infinityPiece = (index: number): string => INFINITY + String.fromCharCode(
 /** Bits of `rank` for the first, second and third component: dates fit the first. Together below 2^53. */
 const widths = [2 ** 25, 2 ** 14, 2 ** 14];
 
+/**
+ * The place of a version.
+ * @param components digits without leading zeros, or letters: the release, then from `phaseStart` on the
+ *   phase: nothing, or a name and perhaps a number
+ */
+export function placeOf(components: readonly string[], phaseStart: number): Place {
+  const pieces: string[] = [];
+  for (let i = 0; i < phaseStart; i++) pieces.push(pieceOf(components[i] ?? ""));
+  return placeAt(pieces, phasePiece(components[phaseStart], components[phaseStart + 1]));
+}
+
+/**
+ * The place where the range that ends with this version ends: its last component is one higher.
+ * As in Spack, the range 1.2 so holds 1.2.9, and 1.3-alpha too, which is older than 1.3.
+ */
+export function placeAfter(release: readonly string[], [name, number]: readonly string[]): Place {
+  const pieces = release.map(pieceOf);
+  if (name !== undefined && name !== "final")
+    return placeAt(pieces, phasePiece(name, number === undefined ? "0" : increment(number)));
+  const last = release.at(-1);
+  pieces.splice(-1, 1, last === undefined ? `${WORD}A` : pieceAfter(last));
+  return placeAt(pieces, phasePiece(name, number));
+}
+
+function placeAt(release: readonly string[], phase: string): Place {
+  let key = "";
+  for (const piece of release) key += piece;
+  return { rank: rankOf(release), key: key + END + phase };
+}
+
+/** A phase (`alpha`, `beta`, `rc`, `final`) and its number, as they stand at the end of a version. */
+const phasePiece = (name: string | undefined, number: string | undefined): string =>
+  String.fromCharCode(1 + (prereleaseRank.get(name ?? "final") ?? 0)) +
+  (number === undefined ? "" : numberPiece(number));
+
 /** Monotone in the key: equal ranks say nothing. What follows a component that was cut off counts no more. */
 function rankOf(pieces: readonly string[]): number {
   let rank = 0;
   let exact = true;
   for (let i = 0; i < widths.length; i++) {
     const width = widths[i] ?? 1;
-    const piece = pieces[i];
-    let digit = 0;
-    if (exact && piece !== undefined) {
-      const number = piece.startsWith(NUMBER) ? Number(piece.slice(2)) + 2 : undefined;
-      exact = number !== undefined && number < width - 2;
-      if (exact) digit = number ?? 0;
-      else digit = piece.startsWith(WORD) ? 1 : piece.startsWith(NUMBER) ? width - 2 : width - 1;
-    }
+    const piece: string | undefined = exact ? pieces[i] : undefined;
+    const digit: number = piece === undefined ? 0 : digitOf(piece, width);
+    exact = digit > 1 && digit < width - 2;
     rank = rank * width + digit;
   }
   return rank;
 }
 
-function placeOf(release: readonly string[], phase: string): Place {
-  return { rank: rankOf(release), key: release.join("") + END + phase };
-}
-
-/** A phase (`alpha`, `beta`, `rc`, `final`) and its number, as they stand at the end of a version. */
-function phasePiece(phase: readonly string[]): string {
-  const [name, number] = phase;
-  const rank = name === undefined ? 3 : (prereleaseRank.get(name) ?? 3);
-  return String.fromCharCode(rank + 1) + (number === undefined ? "" : numberPiece(number));
-}
-
-/**
- * @param components of the release: digits without leading zeros, or letters
- * @param phase nothing, or a name and perhaps a number
- */
-export const placeOfVersion = (components: readonly string[], phase: readonly string[]): Place =>
-  placeOf(components.map(pieceOf), phasePiece(phase));
-
-/**
- * The place where the range that ends with this version ends: its last component is one higher.
- * As in Spack, the range 1.2 so holds 1.2.9, and 1.3-alpha too, which is older than 1.3.
- */
-export function placeAfter(components: readonly string[], phase: readonly string[]): Place {
-  const [name, number] = phase;
-  if (name !== undefined && name !== "final")
-    return placeOfVersion(components, [name, number === undefined ? "0" : increment(number)]);
-  const pieces = components.map(pieceOf);
-  const last = components.at(-1);
-  if (last === undefined) pieces.push(`${WORD}A`);
-  else pieces[pieces.length - 1] = pieceAfter(last);
-  return placeOf(pieces, phasePiece(phase));
+/** 0 is no component, 1 a word, the two last ones a number that does not fit, and infinity. */
+function digitOf(piece: string, width: number): number {
+  if (piece.startsWith(WORD)) return 1;
+  if (piece.startsWith(INFINITY)) return width - 1;
+  // No number of more digits fits.
+  return piece.length > 12 ? width - 2 : Math.min(Number(piece.slice(2)) + 2, width - 2);
 }
 
 function pieceAfter(component: string): string {

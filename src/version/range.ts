@@ -1,6 +1,11 @@
 import { Failure } from "../base/failure.js";
 import { comparePlaces, highest, lowest, type Place, placeAfter } from "./order.js";
-import { normalizedText, parseStandardVersion, type StandardVersion } from "./standard-version.js";
+import {
+  normalizedText,
+  parseStandardVersion,
+  segmentsOf,
+  type StandardVersion,
+} from "./standard-version.js";
 import { invalid } from "./invalid.js";
 
 /** Versions from `start` up to and without `end`. Its text names the last version instead: `1.2:1.4` ends before 1.5. */
@@ -35,13 +40,18 @@ export function parseRange(text: string, { whole = text, from = 0 } = {}): Versi
   const low = colon >= 0 && first === "" ? undefined : read(first, 0);
   const high = colon < 0 ? low : last === "" ? undefined : read(last, colon + 1);
   const start = low === undefined ? openStart : { rank: low.rank, key: low.key, version: low };
-  const end = high === undefined ? openEnd : { ...placeAfter(high.release, high.phase), version: high };
+  const end = high === undefined ? openEnd : endAfter(high);
   if (comparePlaces(end, start) < 0)
     throw new Failure("usage", `Version range ${text} is empty: it ends before it starts`, {
       code: "version.empty-range",
       subject: whole,
     });
   return { kind: "range", text: rangeText(low, high, high?.text), start, end };
+}
+
+function endAfter(last: StandardVersion): Bound {
+  const { release, phase } = segmentsOf(last);
+  return { ...placeAfter(release, phase), version: last };
 }
 
 function rangeText(low: StandardVersion | undefined, high: StandardVersion | undefined, last = ""): string {

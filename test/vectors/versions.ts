@@ -7,6 +7,7 @@ import {
   isPrerelease,
   joined,
   parseStandardVersion,
+  segmentsOf,
   underscored,
   upTo,
 } from "../../src/version/standard-version.js";
@@ -37,10 +38,11 @@ export const versions: VectorKind = {
 
 function parse(text: string): Answer {
   const version = parseStandardVersion(text);
-  const counts = version.release.map((_, i) => i + 1).slice(0, -1);
+  const { release } = segmentsOf(version);
+  const counts = release.map((_, i) => i + 1).slice(0, -1);
   return {
     str: version.text,
-    len: version.release.length,
+    len: release.length,
     dotted: dotted(version).text,
     dashed: dashed(version).text,
     underscored: underscored(version).text,
