@@ -10,11 +10,9 @@ export async function pullBlob(
   digest: Digest,
   request: Request,
 ): Promise<Response> {
-  const blob = await repository.blob(digest);
-  if (blob === undefined)
-    throw new RegistryError("BLOB_UNKNOWN", `${repository.name} has no blob ${digest}`, {
-      detail: { digest },
-    });
+  // Who asks whether it is there will not push it.
+  const blob = await (request.method === "HEAD" ? repository.claim(digest) : repository.blob(digest));
+  if (blob === undefined) throw unknown(repository, digest);
   const tag = `"${digest}"`;
   const headers = {
     "Content-Type": "application/octet-stream",
@@ -45,9 +43,11 @@ export async function pullBlob(
 }
 
 export async function deleteBlob(repository: RepositoryStorage, digest: Digest): Promise<Response> {
-  if (!(await repository.deleteBlob(digest)))
-    throw new RegistryError("BLOB_UNKNOWN", `${repository.name} has no blob ${digest}`, {
-      detail: { digest },
-    });
+  if ((await repository.manifest(digest)) !== undefined)
+    throw new RegistryError("UNSUPPORTED", `${digest} is a manifest, to be deleted as one`);
+  if (!(await repository.deleteBlob(digest))) throw unknown(repository, digest);
   return emptyResponse(202);
 }
+
+const unknown = ({ name }: RepositoryStorage, digest: Digest): RegistryError =>
+  new RegistryError("BLOB_UNKNOWN", `${name} has no blob ${digest}`, { detail: { digest } });

@@ -61,7 +61,7 @@ export function jsonResponse(
   const body = utf8(JSON.stringify(value));
   return {
     status,
-    headers: { "Content-Type": "application/json", "Content-Length": String(body.byteLength), ...headers },
+    headers: { "Content-Type": "application/json", ...headers, "Content-Length": String(body.byteLength) },
     body,
   };
 }

@@ -1,4 +1,5 @@
 import { textOf } from "../base/bytes.js";
+import { isObject, type JsonObject } from "../base/decode.js";
 import { type Digest, isDigest } from "../oci/digest.js";
 import { isImageIndex, mediaTypes } from "../oci/media-types.js";
 import { RegistryError } from "./error.js";
@@ -13,10 +14,6 @@ export interface ManifestFacts {
   /** Manifests that an index lists. They may be elsewhere: an index of one platform's image is legal. */
   readonly manifests: readonly Digest[];
 }
-
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const invalid = (message: string): RegistryError => new RegistryError("MANIFEST_INVALID", message);
 
@@ -34,6 +31,9 @@ export function readManifest(bytes: Uint8Array, mediaType: string): ManifestFact
   const declared = json["mediaType"];
   if (declared !== undefined && declared !== mediaType)
     throw invalid(`the manifest's mediaType is ${String(declared)}, its Content-Type ${mediaType}`);
+  // Where layers and manifests stand side by side, two readers see two images (CVE-2021-41190).
+  if (Array.isArray(json["layers"]) && Array.isArray(json["manifests"]))
+    throw invalid("the manifest has both layers and manifests");
   const config = json["config"] === undefined ? [] : [descriptorIn(json["config"], "config")];
   const layers = listIn(json, "layers");
   const subject = json["subject"] === undefined ? undefined : descriptorIn(json["subject"], "subject").digest;
@@ -77,7 +77,7 @@ function descriptorIn(value: unknown, where: string): Reference {
   };
 }
 
-function listIn(json: Json, field: string): readonly Reference[] {
+function listIn(json: JsonObject, field: string): readonly Reference[] {
   const list = json[field];
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw invalid(`the manifest's ${field} is not a list`);

@@ -51,7 +51,7 @@ export async function pushManifest(
   const mediaType = request.headers["content-type"]?.split(";")[0]?.trim() || declaredMediaType(bytes);
   const { blobs, subject } = readManifest(bytes, mediaType);
   for (const blob of blobs)
-    if ((await repository.blob(blob)) === undefined)
+    if ((await repository.claim(blob)) === undefined)
       throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `${repository.name} has no blob ${blob}`, {
         detail: { digest: blob },
       });

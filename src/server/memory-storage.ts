@@ -4,95 +4,80 @@ import type { Clock } from "../base/clock.js";
 import { algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.js";
 import type { RepositoryName } from "../oci/reference.js";
 import { type Contents, createContents } from "./contents.js";
-import type { RepositoryStorage, Storage, Upload } from "./storage.js";
+import type { RepositoryStorage, Storage, StoredBlob, Upload } from "./storage.js";
 
 interface Repository {
   readonly contents: Contents;
-  readonly manifests: Map<Digest, Uint8Array>;
   readonly blobs: Map<Digest, { readonly bytes: Uint8Array; asked: number }>;
-  readonly uploads: Map<string, { upload: Upload; readonly started: number }>;
 }
 
 /** Keeps everything in memory: for tests, and for what need not outlive the process. */
 export function createMemoryStorage({ clock }: { clock: Pick<Clock, "now"> }): Storage {
   const repositories = new Map<RepositoryName, Repository>();
-  const made = (name: RepositoryName): Repository => {
-    const there = repositories.get(name);
-    if (there !== undefined) return there;
-    const fresh: Repository = {
-      contents: createContents(),
-      manifests: new Map(),
-      blobs: new Map(),
-      uploads: new Map(),
-    };
-    repositories.set(name, fresh);
-    return fresh;
-  };
-  const isInUse = ({ manifests, blobs }: Repository): boolean => manifests.size + blobs.size > 0;
+  const uploads = new Map<string, { name: RepositoryName; upload: Upload; started: number }>();
+
+  function made(name: RepositoryName): Repository {
+    const there = repositories.get(name) ?? { contents: createContents(), blobs: new Map() };
+    repositories.set(name, there);
+    return there;
+  }
 
   function repository(name: RepositoryName): RepositoryStorage {
     const find = (): Repository | undefined => repositories.get(name);
+    const store = (digest: Digest, bytes: Uint8Array): void =>
+      void made(name).blobs.set(digest, { bytes, asked: clock.now() });
     return {
       name,
       exists: async () => find() !== undefined,
 
       async blob(digest) {
+        const bytes = find()?.blobs.get(digest)?.bytes;
+        return bytes && storedBlobOf(bytes);
+      },
+      async claim(digest) {
         const blob = find()?.blobs.get(digest);
         if (blob === undefined) return undefined;
         blob.asked = clock.now();
-        const { bytes } = blob;
-        return {
-          size: bytes.byteLength,
-          async *read(range) {
-            yield bytes.subarray(range?.start ?? 0, range?.end ?? bytes.byteLength);
-          },
-        };
+        return storedBlobOf(blob.bytes);
       },
       async mount(digest, from) {
         const sources = from === undefined ? [...repositories.values()] : [repositories.get(from)];
         const found = sources.map((source) => source?.blobs.get(digest)).find((blob) => blob !== undefined);
-        if (found === undefined) return false;
-        made(name).blobs.set(digest, { bytes: found.bytes, asked: clock.now() });
-        return true;
+        if (found !== undefined) store(digest, found.bytes);
+        return found !== undefined;
       },
       deleteBlob: async (digest) => find()?.blobs.delete(digest) ?? false,
       blobs: async () => [...(find()?.blobs.keys() ?? [])],
 
       async startUpload(algorithm) {
-        const { uploads } = made(name);
-        const upload = createUpload({
-          algorithm,
-          ended: (id) => uploads.delete(id),
-          store: (digest, bytes) => made(name).blobs.set(digest, { bytes, asked: clock.now() }),
-        });
-        uploads.set(upload.id, { upload, started: clock.now() });
+        const upload = createUpload({ algorithm, store, ended: (id) => uploads.delete(id) });
+        uploads.set(upload.id, { name, upload, started: clock.now() });
         return upload;
       },
-      upload: async (id) => find()?.uploads.get(id)?.upload,
+      async upload(id) {
+        const found = uploads.get(id);
+        return found?.name === name ? found.upload : undefined;
+      },
 
       async manifest(reference) {
         const entry = find()?.contents.find(reference);
-        const bytes = entry && find()?.manifests.get(entry.digest);
-        return bytes && { mediaType: entry.mediaType, digest: entry.digest, bytes };
+        const blob = entry && find()?.blobs.get(entry.digest);
+        return blob && { mediaType: entry.mediaType, digest: entry.digest, bytes: blob.bytes };
       },
       async putManifest({ mediaType, digest, bytes }, { tags, subject }) {
-        const { contents, manifests } = made(name);
-        manifests.set(digest, bytes);
-        contents.apply({
-          type: "put",
-          manifest: { mediaType, digest, size: bytes.byteLength, subject },
-          tags,
-        });
+        store(digest, bytes);
+        const manifest = { mediaType, digest, size: bytes.byteLength, subject };
+        made(name).contents.apply({ type: "put", manifest, tags });
       },
       async deleteManifest(digest) {
-        const there = find();
-        if (there === undefined || !there.manifests.delete(digest)) return false;
-        there.contents.apply({ type: "delete", digest });
+        const contents = find()?.contents;
+        if (!contents?.manifests.has(digest)) return false;
+        contents.apply({ type: "delete", digest });
         return true;
       },
       async deleteTag(tag) {
         const contents = find()?.contents;
-        if (contents === undefined || !contents.tags.has(tag)) return false;
+        if (!contents?.tags.has(tag)) return false;
         contents.apply({ type: "untag", tag });
         return true;
       },
@@ -104,13 +89,13 @@ export function createMemoryStorage({ clock }: { clock: Pick<Clock, "now"> }): S
         const swept = { blobs: 0, uploads: 0, bytes: 0 };
         const there = find();
         for (const [digest, { bytes, asked }] of there?.blobs ?? []) {
-          if (keep.has(digest) || asked >= before) continue;
+          if (keep.has(digest) || there?.contents.manifests.has(digest) || asked >= before) continue;
           there?.blobs.delete(digest);
           swept.blobs += 1;
           swept.bytes += bytes.byteLength;
         }
-        for (const { upload, started } of [...(there?.uploads.values() ?? [])]) {
-          if (started >= before) continue;
+        for (const { name: owner, upload, started } of [...uploads.values()]) {
+          if (owner !== name || started >= before) continue;
           swept.uploads += 1;
           swept.bytes += await upload.offset();
           await upload.cancel();
@@ -121,15 +106,19 @@ export function createMemoryStorage({ clock }: { clock: Pick<Clock, "now"> }): S
   }
 
   return {
-    repositories: async () =>
-      [...repositories]
-        .filter(([, held]) => isInUse(held))
-        .map(([name]) => name)
-        .sort(),
+    repositories: async () => [...repositories.keys()].sort(),
     repository,
+    sweep: async () => ({ blobs: 0, uploads: 0, bytes: 0 }),
     close: async () => {},
   };
 }
+
+const storedBlobOf = (bytes: Uint8Array): StoredBlob => ({
+  size: bytes.byteLength,
+  async *read(range) {
+    yield bytes.subarray(range?.start ?? 0, range?.end ?? bytes.byteLength);
+  },
+});
 
 function createUpload({
   algorithm,

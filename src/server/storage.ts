@@ -2,12 +2,17 @@ import type { Bytes } from "../base/bytes.js";
 import type { Digest, DigestAlgorithm } from "../oci/digest.js";
 import type { RepositoryName, Tag } from "../oci/reference.js";
 
-/** Where a registry keeps its repositories. What a method has answered is kept, whatever happens then. */
+/**
+ * Where a registry keeps its repositories. What a method has answered is kept if the process ends then. A
+ * manifest that was put is kept if the machine does, with all that was pushed before it.
+ */
 export interface Storage {
   /** Repositories that something was pushed to, sorted by name. */
   repositories(): Promise<readonly RepositoryName[]>;
   /** One repository, whether there is anything in it or not: opening creates nothing. */
   repository(name: RepositoryName): RepositoryStorage;
+  /** Removes what is in no repository any more, and was not asked for since `before`. */
+  sweep(before: number): Promise<Swept>;
   /** Finishes what is under way. */
   close(): Promise<void>;
 }
@@ -17,12 +22,15 @@ export interface RepositoryStorage {
   /** Whether anything was ever pushed here. */
   exists(): Promise<boolean>;
 
-  /** Who is told of a blob relies on it: `sweep` then counts it as new. */
+  /** A blob, or a manifest as one. */
   blob(digest: Digest): Promise<StoredBlob | undefined>;
+  /** A blob for someone who will rely on its being there: `sweep` then counts it as new. */
+  claim(digest: Digest): Promise<StoredBlob | undefined>;
   /** Takes a blob over from another repository (from any, without `from`); false where it is not there. */
   mount(digest: Digest, from?: RepositoryName): Promise<boolean>;
   /** false where it was not there. */
   deleteBlob(digest: Digest): Promise<boolean>;
+  /** All blobs, manifests among them. */
   blobs(): Promise<readonly Digest[]>;
 
   startUpload(algorithm: DigestAlgorithm): Promise<Upload>;
@@ -34,7 +42,10 @@ export interface RepositoryStorage {
     manifest: StoredManifest,
     options: { tags: readonly Tag[]; subject?: Digest | undefined },
   ): Promise<void>;
-  /** Takes a manifest away with the tags that name it; false where it was not there. */
+  /**
+   * Takes a manifest away with the tags that name it; false where it was not there. Its bytes stay until
+   * `sweep`, for they may be a blob of something else, too.
+   */
   deleteManifest(digest: Digest): Promise<boolean>;
   deleteTag(tag: Tag): Promise<boolean>;
   manifests(): Promise<readonly Digest[]>;
@@ -43,7 +54,10 @@ export interface RepositoryStorage {
   /** Manifests whose subject is `digest`, sorted. */
   referrers(subject: Digest): Promise<readonly Digest[]>;
 
-  /** Removes blobs that are not in `keep` and uploads, both where nobody asked for them since `before`. */
+  /**
+   * Removes blobs that are neither in `keep` nor manifests, and uploads: those that nobody pushed, claimed or
+   * mounted since `before` (milliseconds since 1970).
+   */
   sweep(options: { keep: ReadonlySet<Digest>; before: number }): Promise<Swept>;
 }
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Listening, listen } from "../../src/io/server/listen.js";
 import type { Handler, Request } from "../../src/server/http.js";
+import { openDiskStorage } from "../../src/io/server/disk-storage.js";
 import { createMemoryStorage } from "../../src/server/memory-storage.js";
 import { createRegistry } from "../../src/server/registry.js";
 import type { Storage } from "../../src/server/storage.js";
@@ -42,7 +43,11 @@ export interface TestRegistry extends AsyncDisposable {
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const { fault, wrap = (handler) => handler } = options;
   const scratch = options.storage === "disk" && options.root === undefined ? scratchFolder() : undefined;
-  const storage = createMemoryStorage({ clock: { now: () => Date.now() } });
+  const clock = { now: () => Date.now() };
+  const onError = (error: unknown): void => console.error("registry:", error);
+  const root = options.root ?? scratch;
+  const storage =
+    root === undefined ? createMemoryStorage({ clock }) : openDiskStorage({ root, clock, onError });
   const handler = createRegistry({
     storage,
     readOnly: options.readOnly,
@@ -70,4 +75,6 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   };
 }
 
-const scratchFolder = (): string => mkdtempSync(join(tmpdir(), "stowage-registry-"));
+/** In memory where the system can, for every manifest is synced to the disk. */
+export const scratchFolder = (): string =>
+  mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "stowage-registry-"));
