@@ -105,6 +105,6 @@ function problemAt(buffer: Buffer, at: number, { from, to }: PrefixEntry): Reloc
     offset: at,
     text: shown.subarray(0, nul === -1 ? undefined : nul).toString(),
     prefix: from.toString(),
-    room: to.length > from.length ? from.length : from.length - sharedTail - 1,
+    room: to.length > from.length ? from.length : Math.max(0, from.length - sharedTail - 1),
   };
 }

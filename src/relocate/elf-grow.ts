@@ -39,8 +39,8 @@ export function growElf(
   const segment = createSegment(elf);
   if (typeof segment === "string") return segment;
   // A PT_NULL is a free slot.
-  const free = elf.segments.findIndex(({ type }) => type === 0);
-  const needed = free === -1 ? elf.programHeaders.entrySize : 0;
+  const slot = elf.segments.findIndex((s) => s === segment.extended || (!segment.extended && s.type === 0));
+  const needed = slot === -1 ? elf.programHeaders.entrySize : 0;
   const block = displacedBlock(elf, sections, needed);
   if (typeof block === "string") return block;
 
@@ -83,7 +83,7 @@ export function growElf(
       return { ...section, ...tableAt, size: tableSize };
     return moved(section);
   });
-  const newSegments = elf.segments.toSpliced(free, free === -1 ? 0 : 1).map((s): Segment => {
+  const newSegments = elf.segments.toSpliced(slot, slot === -1 ? 0 : 1).map((s): Segment => {
     if (s.type === segmentType.load) return s;
     if (s.type === segmentType.programHeaders)
       return { ...s, fileSize: s.fileSize + needed, memorySize: s.memorySize + needed };
