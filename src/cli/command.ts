@@ -1,0 +1,49 @@
+import type { Command } from "commander";
+import type { StowageOptions } from "../app/context.js";
+import type { Failure } from "../base/failure.js";
+import type { Given } from "./given.js";
+import type { Style, Terminal } from "./terminal.js";
+
+/** One command of the command line: what it takes, and what it does with that. */
+export interface CommandDefinition {
+  /** Adds arguments, options and, with `examples()`, examples. */
+  define(command: Command): void;
+  run(call: Invocation): Promise<Answer>;
+}
+
+export interface Invocation {
+  /** Arguments and options of the command itself. */
+  readonly given: Given;
+  /** What every verb takes: the global options, a signal, and someone to report to. */
+  readonly options: StowageOptions;
+  readonly terminal: Terminal;
+}
+
+/** What a command has to say: the same in both forms. */
+export interface Answer {
+  /** The document of `--json`, without its `schema`. */
+  readonly document: object;
+  /** Lines for people. */
+  lines(paint: (style: Style, text: string) => string): Iterable<string>;
+  /** Set where some of the work failed: the answer is shown, and the exit code says so. */
+  readonly failure?: Failure | undefined;
+  /** Another exit code than a failure's: `0` where nothing is said. */
+  readonly exitCode?: number | undefined;
+}
+
+/** Commands appear in `--help` in this order; their code is loaded when they are called. */
+export interface CommandEntry {
+  readonly path: readonly [string] | readonly [string, string];
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  load(): Promise<CommandDefinition>;
+}
+
+/** Adds examples below a command's help: lines of command and comment. */
+export function examples(command: Command, lines: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...lines.map(([line]) => line.length));
+  command.addHelpText(
+    "after",
+    `\nExamples:\n${lines.map(([line, what]) => `  ${line.padEnd(width)}  # ${what}`).join("\n")}`,
+  );
+}

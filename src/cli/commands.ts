@@ -1,0 +1,48 @@
+import type { CommandEntry } from "./command.js";
+
+/** Groups of commands: `stowage mirror add`. */
+export const groups: Readonly<Record<string, string>> = {
+  mirror: "manage mirrors",
+  buildcache: "put packages into build caches, list them, take them out",
+  config: "show the configuration",
+};
+
+export const commands: readonly CommandEntry[] = [
+  {
+    path: ["mirror", "add"],
+    summary: "add a mirror to the configuration",
+    load: async () => (await import("./commands/mirror-add.js")).mirrorAdd,
+  },
+  {
+    path: ["mirror", "remove"],
+    aliases: ["rm"],
+    summary: "remove a mirror from the configuration",
+    load: async () => (await import("./commands/mirror-remove.js")).mirrorRemove,
+  },
+  {
+    path: ["mirror", "set"],
+    summary: "change how a mirror is reached and used",
+    load: async () => (await import("./commands/mirror-set.js")).mirrorSet,
+  },
+  {
+    path: ["mirror", "set-url"],
+    summary: "change the URL of a mirror",
+    load: async () => (await import("./commands/mirror-set.js")).mirrorSetUrl,
+  },
+  {
+    path: ["mirror", "list"],
+    aliases: ["ls"],
+    summary: "list the configured mirrors in search order",
+    load: async () => (await import("./commands/mirror-list.js")).mirrorList,
+  },
+  {
+    path: ["config", "get"],
+    summary: "print a section of the configuration, all scopes merged",
+    load: async () => (await import("./commands/config.js")).configGet,
+  },
+  {
+    path: ["config", "blame"],
+    summary: "print a section with the file and line that each value comes from",
+    load: async () => (await import("./commands/config.js")).configBlame,
+  },
+];
