@@ -1,0 +1,78 @@
+import { Failure, type FailureKind } from "../base/failure.js";
+import { encodeFileName } from "../base/file-name.js";
+import type { ReadTarEntry } from "./tar-reader.js";
+
+export interface UnpackLimits {
+  readonly entries: number;
+  /** Bytes of the whole archive. */
+  readonly size: number;
+  /** Components of a name. */
+  readonly depth: number;
+  /** Bytes of a name or of a link's target (PATH_MAX). */
+  readonly pathLength: number;
+}
+
+export const defaultUnpackLimits: UnpackLimits = {
+  entries: 4_000_000,
+  size: 2 ** 40,
+  depth: 128,
+  pathLength: 4095,
+};
+
+/** How large an archive of so many compressed bytes may be: deflate reaches 1032, honest packages hardly 20. */
+export const unpackedSizeLimit = (compressedSize: number): number =>
+  Math.max(1024 ** 3, 200 * compressedSize);
+
+/** Bytes of one component of a name (NAME_MAX). */
+const longestName = 255;
+
+/** The failure `archive.CODE` for an entry that is not let in. */
+export type Refuse = (code: string, name: string, why: string) => Failure;
+
+export const refusing =
+  (subject: string): Refuse =>
+  (code, name, why) => {
+    // What another file system could hold is not the archive's fault.
+    const kind: FailureKind = code === "name-collision" ? "unsupported" : "corrupt";
+    return new Failure(kind, `refused to unpack ${subject}: entry ${JSON.stringify(name)} ${why}`, {
+      code: `archive.${code}`,
+      subject,
+    });
+  };
+
+/**
+ * Checks what can be said of an entry alone.
+ * @throws Failure `archive.entry-type`, `archive.unsafe-name`, `archive.unsafe-link`, `archive.too-deep`,
+ *   `archive.name-too-long`, `archive.size-invalid`, `archive.special-mode`
+ */
+export function assertSafeEntry(read: ReadTarEntry, limits: UnpackLimits, refuse: Refuse): void {
+  const { type, name, linkName } = read;
+  if (type === "other") throw refuse("entry-type", name, "is neither file, directory nor link");
+  assertSafeName(type === "directory" ? withoutSlash(name) : name);
+  if (type !== "file" && read.size > 0) throw refuse("size-invalid", name, "is no file but has content");
+  // Spack writes 0755 and 0644; all that is taken over is the owner's right to execute.
+  if (type === "file" && (read.mode & 0o7000) !== 0)
+    throw refuse("special-mode", name, `has mode ${read.mode.toString(8)}`);
+  if (type === "hardlink") assertSafeName(linkName);
+  if (
+    type === "symlink" &&
+    (linkName === "" || linkName.includes("\0") || byteLength(linkName) > limits.pathLength)
+  )
+    throw refuse("unsafe-link", name, "is a link to no path");
+
+  function assertSafeName(path: string): void {
+    if (path.startsWith("/")) throw refuse("unsafe-name", name, "has an absolute name");
+    const parts = path.split("/");
+    if (parts.some((part) => part === "" || part === "." || part === ".." || part.includes("\0")))
+      throw refuse("unsafe-name", name, "has a name that is no plain path");
+    if (parts.length > limits.depth) throw refuse("too-deep", name, `is ${parts.length} directories deep`);
+    if (byteLength(path) > limits.pathLength || parts.some((part) => byteLength(part) > longestName))
+      throw refuse("name-too-long", name, "has too long a name");
+  }
+}
+
+export const withoutSlash = (name: string): string => (name.endsWith("/") ? name.slice(0, -1) : name);
+
+/** Bytes of a name; where it is short in any encoding, its length will do. */
+const byteLength = (name: string): number =>
+  name.length * 3 <= longestName ? name.length : encodeFileName(name).byteLength;
