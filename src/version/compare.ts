@@ -1,4 +1,4 @@
-import { Failure } from "../base/failure.js";
+import { unresolvedFailure } from "./git-version.js";
 import { comparePlaces } from "./order.js";
 import { parseVersionOrRef, type Version } from "./version-list.js";
 
@@ -8,12 +8,8 @@ import { parseVersionOrRef, type Version } from "./version-list.js";
  */
 export function parseVersion(text: string): Version {
   const version = parseVersionOrRef(text);
-  if (version.kind !== "unresolved") return version;
-  throw new Failure("usage", `Git ref ${version.ref} has no version to compare by`, {
-    code: "version.unresolved",
-    hint: `Write ${version.text}=VERSION, or resolve it with stowage version resolve.`,
-    subject: text,
-  });
+  if (version.kind === "unresolved") throw unresolvedFailure(version);
+  return version;
 }
 
 /** Below, equal to or above 0 as `a` is older than, equal to or newer than `b`: a total order, fit for `sort`. */

@@ -112,7 +112,7 @@ export async function resolveGitVersion(
   if (!holds(version.within, found))
     throw new Failure(
       "not-found",
-      `Git ref ${version.ref} is version ${found.text}, not in ${version.within.text}`,
+      `git ref ${version.ref} is version ${found.text}, not in ${version.within.text}`,
       {
         code: "version.outside-range",
         subject: version.text,
@@ -120,3 +120,11 @@ export async function resolveGitVersion(
     );
   return resolved(version, found);
 }
+
+/** The failure for a git ref that is to be compared and has no version. */
+export const unresolvedFailure = ({ ref, text }: UnresolvedGitVersion): Failure =>
+  new Failure("usage", `git ref ${ref} has no version to compare by`, {
+    code: "version.unresolved",
+    hint: `Write ${text}=VERSION, or give the repository with --git.`,
+    subject: text,
+  });

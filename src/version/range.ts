@@ -42,7 +42,7 @@ export function parseRange(text: string, { whole = text, from = 0 } = {}): Versi
   const start = low === undefined ? openStart : { rank: low.rank, key: low.key, version: low };
   const end = high === undefined ? openEnd : endAfter(high);
   if (comparePlaces(end, start) < 0)
-    throw new Failure("usage", `Version range ${text} is empty: it ends before it starts`, {
+    throw new Failure("usage", `version range ${text} is empty: it ends before it starts`, {
       code: "version.empty-range",
       subject: whole,
     });

@@ -221,11 +221,11 @@ function quickest(text: string): number {
 
 test("a failure says what stands where", () => {
   expect(() => parseVersionList("1.2,1.3/4")).toThrow(
-    'Cannot read version "1.2,1.3/4": a character that may not stand at position 7',
+    'cannot read version "1.2,1.3/4": a character that may not stand at position 7',
   );
   expect(() => parseVersionList("1:2:3")).toThrow("a second colon at position 3");
-  expect(() => parseVersionList("1.4:1.2")).toThrow("Version range 1.4:1.2 is empty");
-  expect(() => parseVersion("git.main")).toThrow("Git ref main has no version to compare by");
+  expect(() => parseVersionList("1.4:1.2")).toThrow("version range 1.4:1.2 is empty");
+  expect(() => parseVersion("git.main")).toThrow("git ref main has no version to compare by");
 });
 
 test("a git ref without a version may be any version, and must be none", () => {
