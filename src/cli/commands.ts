@@ -5,6 +5,7 @@ export const groups: Readonly<Record<string, string>> = {
   mirror: "manage mirrors",
   buildcache: "put packages into build caches, list them, take them out",
   config: "show the configuration",
+  version: "compare versions as Spack does",
 };
 
 export const commands: readonly CommandEntry[] = [
@@ -44,5 +45,20 @@ export const commands: readonly CommandEntry[] = [
     path: ["config", "blame"],
     summary: "print a section with the file and line that each value comes from",
     load: async () => (await import("./commands/config.js")).configBlame,
+  },
+  {
+    path: ["version", "compare"],
+    summary: "tell which of two versions is newer",
+    load: async () => (await import("./commands/version.js")).versionCompare,
+  },
+  {
+    path: ["version", "satisfies"],
+    summary: "tell whether versions satisfy a constraint",
+    load: async () => (await import("./commands/version.js")).versionSatisfies,
+  },
+  {
+    path: ["version", "resolve"],
+    summary: "give a git ref its version",
+    load: async () => (await import("./commands/version.js")).versionResolve,
   },
 ];
