@@ -13,7 +13,8 @@ export interface StorageReport {
 
 export interface StorageProblem {
   readonly repository: string;
-  readonly digest: Digest;
+  /** The manifest or blob it is about. */
+  readonly digest?: Digest | undefined;
   readonly problem: string;
 }
 

@@ -72,7 +72,10 @@ export function createRegistry({
     if (route === undefined)
       throw new RegistryError("UNSUPPORTED", `there is nothing at ${request.path}`, { status: 404 });
     const action = actionOf(route, request.method);
-    const grant = await access.authorize(request, { name: "name" in route ? route.name : undefined, action });
+    const grant = await access.authorize(request, {
+      name: "name" in route ? route.name : undefined,
+      action,
+    });
     if (readOnly && action !== "pull") throw new RegistryError("UNSUPPORTED", "this registry is read-only");
     return { ...(await answer(route, request, grant)), user: grant.user };
   }

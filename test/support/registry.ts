@@ -1,13 +1,19 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Listening, listen } from "../../src/io/server/listen.js";
-import type { Handler, Request } from "../../src/server/http.js";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import bcrypt from "bcryptjs";
 import { openDiskStorage } from "../../src/io/server/disk-storage.js";
+import { listen } from "../../src/io/server/listen.js";
+import { type Access, openAccess } from "../../src/server/access.js";
+import { createBasicAccess } from "../../src/server/basic-access.js";
+import { parseHtpasswd } from "../../src/server/htpasswd.js";
+import type { Handler, Request } from "../../src/server/http.js";
 import { createMemoryStorage } from "../../src/server/memory-storage.js";
 import { createRegistry } from "../../src/server/registry.js";
 import type { Storage } from "../../src/server/storage.js";
+import { createTokenAccess } from "../../src/server/token-access.js";
 import { type ChooseFault, withFaults } from "./faults.js";
+import { scratchDirectory } from "./fixtures.js";
 
 export interface TestRegistryOptions {
   readonly storage?: "memory" | "disk";
@@ -41,28 +47,27 @@ export interface TestRegistry extends AsyncDisposable {
 
 /** A registry on a free port of 127.0.0.1, gone at the end of `await using`. */
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
-  const { fault, wrap = (handler) => handler } = options;
-  const scratch = options.storage === "disk" && options.root === undefined ? scratchFolder() : undefined;
+  const { fault, readOnly, tls, wrap = (handler) => handler } = options;
+  const scratch = options.storage === "disk" && options.root === undefined ? scratchDirectory() : undefined;
+  const root = options.root ?? scratch?.path;
   const clock = { now: () => Date.now() };
   const onError = (error: unknown): void => console.error("registry:", error);
-  const root = options.root ?? scratch;
   const storage =
     root === undefined ? createMemoryStorage({ clock }) : openDiskStorage({ root, clock, onError });
-  const handler = createRegistry({
-    storage,
-    readOnly: options.readOnly,
-    onError: (error, { method, path }) => console.error(`registry: ${method} ${path}:`, error),
-  });
+  const handler = createRegistry({ storage, access: accessOf(options), readOnly, onError });
   const requests: Request[] = [];
   const faulty = wrap(fault === undefined ? handler : withFaults(handler, fault));
-  const listening: Listening = await listen((request) => {
-    requests.push(request);
-    return faulty(request);
-  });
+  const listening = await listen(
+    (request) => {
+      requests.push(request);
+      return faulty(request);
+    },
+    tls === true ? { tls: { cert: pem("cert"), key: pem("key") } } : {},
+  );
   const close = async (): Promise<void> => {
     await listening.close({ grace: 0 });
     await storage.close();
-    if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
+    scratch?.[Symbol.dispose]();
   };
   return {
     url: listening.url,
@@ -75,6 +80,27 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   };
 }
 
-/** In memory where the system can, for every manifest is synced to the disk. */
-export const scratchFolder = (): string =>
-  mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "stowage-registry-"));
+/** A file of test/fixtures/tls; `ca` is what clients have to trust. */
+export const pemPath = (name: "ca" | "cert" | "key"): string =>
+  fileURLToPath(new URL(`../fixtures/tls/${name}.pem`, import.meta.url));
+
+export const pem = (name: "ca" | "cert" | "key"): string => readFileSync(pemPath(name), "utf8");
+
+function accessOf({ htpasswd, token, anonymousPull, readOnly }: TestRegistryOptions): Access {
+  const users = htpasswd && parseHtpasswd(htpasswdOf(htpasswd), "htpasswd");
+  if (token === true)
+    return createTokenAccess({
+      users,
+      anonymousPull,
+      readOnly,
+      key: randomBytes(32),
+      now: () => Date.now(),
+    });
+  return users === undefined ? openAccess : createBasicAccess({ users, anonymousPull });
+}
+
+/** As `htpasswd -B` writes it, at the lowest cost there is. */
+export const htpasswdOf = (users: Readonly<Record<string, string>>): string =>
+  Object.entries(users)
+    .map(([user, password]) => `${user}:${bcrypt.hashSync(password, 4)}\n`)
+    .join("");

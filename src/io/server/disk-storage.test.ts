@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { scratchFolder } from "../../../test/support/registry.js";
+import { scratchDirectory } from "../../../test/support/fixtures.js";
 import {
   blob,
   digest,
@@ -32,7 +32,7 @@ interface Disk extends StorageUnderTest {
   readonly errors: unknown[];
 }
 
-async function openDisk(root = scratchFolder()): Promise<Disk> {
+async function openDisk(root = scratchDirectory().path): Promise<Disk> {
   let now = Date.now();
   const clock = {
     now: () => now,
@@ -56,7 +56,7 @@ async function openDisk(root = scratchFolder()): Promise<Disk> {
 
 /** What is left of a storage whose process was killed now. */
 async function afterCrash({ root }: Disk): Promise<Disk> {
-  const copy = scratchFolder();
+  const copy = scratchDirectory().path;
   cpSync(root, copy, { recursive: true });
   rmSync(join(copy, "_lock"));
   return openDisk(copy);

@@ -3,6 +3,7 @@ import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Bytes } from "../../base/bytes.js";
 import { Failure } from "../../base/failure.js";
+import type { Exchange } from "../../server/exchange.js";
 import type { Handler, Request, Response } from "../../server/http.js";
 
 export interface ListenOptions {
@@ -14,19 +15,6 @@ export interface ListenOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** Told of each exchange when it has ended. */
   readonly observe?: ((exchange: Exchange) => void) | undefined;
-}
-
-/** One request and what became of it. */
-export interface Exchange {
-  readonly request: Request;
-  readonly status: number;
-  readonly user: string | undefined;
-  /** Bytes of the bodies. */
-  readonly received: number;
-  readonly sent: number;
-  readonly milliseconds: number;
-  /** false where the connection was lost before the end. */
-  readonly complete: boolean;
 }
 
 export interface Listening {
