@@ -19,6 +19,8 @@ import { createTarReader, type ReadTarEntry } from "./tar-reader.js";
  * itself ""; a directory comes before what is in it, a file before hard links to it, nothing comes twice.
  */
 export interface TreeSink {
+  /** Told first, where wanted: the prefix that the package was made in, absolute. */
+  prefix?(prefix: string): void;
   directory(path: string): void;
   file(path: string, file: { readonly size: number; readonly executable: boolean }): FileSink;
   /** The target is as the archive has it: it may be anything. */
@@ -97,6 +99,7 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
       throw refuse("prefix-unknown", read.name, "comes before a prefix");
     leading.push(read);
     if (prefix === undefined) return;
+    sink.prefix?.(`/${prefix}`);
     for (const early of leading.splice(0)) place(early);
   };
 

@@ -27,6 +27,17 @@ export interface Store {
     hashes: readonly DagHash[],
     call?: Call & { readonly wait?: boolean | undefined },
   ): Promise<PackageLocks>;
+  /** Whether anything is at a path of the store. */
+  isTaken(path: string): Promise<boolean>;
+  /** Puts `sbang` where long interpreter lines lead, unless one is there. */
+  provideSbang(script: string): Promise<void>;
+  /**
+   * A short path that leads to a prefix: a link in `.a`.
+   * @throws Failure `store.alias-taken` where it leads elsewhere
+   */
+  provideAlias(alias: string, prefix: string): Promise<void>;
+  /** Removes an alias if it leads to this prefix. */
+  removeAlias(alias: string, prefix: string): Promise<void>;
   /** A private place on the store's file system; removed when disposed, or by the next process if this one dies. */
   openStaging(): Promise<Staging>;
 }
@@ -45,4 +56,6 @@ export interface Staging extends AsyncDisposable {
    * @throws Failure `store.prefix-exists`
    */
   publish(directory: string, prefix: string, options?: { overwrite?: boolean | undefined }): Promise<void>;
+  /** Takes a prefix away in one rename, then removes it; nothing there is fine. */
+  retire(prefix: string): Promise<void>;
 }

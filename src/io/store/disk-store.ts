@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { checkInterrupted } from "../../base/call.js";
 import { Failure } from "../../base/failure.js";
 import type { DagHash } from "../../spec/dag-hash.js";
@@ -17,7 +17,7 @@ import { writeAtomically } from "../disk/atomic.js";
 import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
 import { type LockFile, openLockFile } from "./lock-file.js";
 import { lock, packageLockRange, wholeFile } from "./locks.js";
-import { openStaging } from "./staging.js";
+import { isThere, openStaging } from "./staging.js";
 
 export interface StoreOptions {
   /** `config:install_tree:projections:all`; else what the store's packages follow, else Spack 1.x's. */
@@ -87,8 +87,33 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
       });
       return { held, [Symbol.asyncDispose]: taken[Symbol.asyncDispose] } satisfies PackageLocks;
     },
+    isTaken: isThere,
+    provideSbang: async (script) => {
+      const path = join(layout.unpaddedRoot, "bin", "sbang");
+      if (await isThere(path)) return;
+      await makeDirectory(dirname(path));
+      await writeAtomically(path, script, { mode: 0o755 });
+    },
+    provideAlias: async (alias, prefix) => {
+      await makeDirectory(dirname(alias));
+      try {
+        await symlink(prefix, alias);
+      } catch (error) {
+        if (systemCodeOf(error) !== "EEXIST") throw diskFailure(error, { doing: "create", path: alias });
+        const target = await readlink(alias);
+        if (target !== prefix)
+          throw new Failure("conflict", `${alias} should lead to ${prefix}, but leads to ${target}`, {
+            code: "store.alias-taken",
+            subject: alias,
+            hint: "Remove it if nothing uses it, or install into a store with a shorter root.",
+          });
+      }
+    },
+    removeAlias: async (alias, prefix) => {
+      if ((await isThere(alias)) && (await readlink(alias)) === prefix) await rm(alias);
+    },
     openStaging: async () => {
-      await makeRoot(root);
+      await makeDirectory(root);
       return await openStaging(join(root, ".stowage-staging"), { locks });
     },
   };
@@ -118,11 +143,11 @@ async function openLayout(paths: Paths, root: string, options: StoreOptions): Pr
   return layoutOf(root, { projection, unpaddedRoot: options.unpaddedRoot });
 }
 
-async function makeRoot(root: string): Promise<void> {
+async function makeDirectory(path: string): Promise<void> {
   try {
-    await mkdir(root, { recursive: true });
+    await mkdir(path, { recursive: true });
   } catch (error) {
-    throw diskFailure(error, { doing: "create the store", path: root });
+    throw diskFailure(error, { doing: "create", path });
   }
 }
 

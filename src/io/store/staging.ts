@@ -46,6 +46,15 @@ export async function openStaging(parent: string, { locks }: { locks: boolean })
         throw diskFailure(error, { doing: "create", path: prefix });
       }
     },
+    retire: async (prefix) => {
+      try {
+        const aside = join(path, `old-${made++}`);
+        await renameIfThere(prefix, aside);
+        await rm(aside, { recursive: true, force: true });
+      } catch (error) {
+        throw diskFailure(error, { doing: "remove", path: prefix });
+      }
+    },
     [Symbol.asyncDispose]: async () => {
       await rm(path, { recursive: true, force: true });
       await owner?.close();
@@ -68,7 +77,7 @@ async function removeAbandoned(parent: string): Promise<void> {
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
+export async function isThere(path: string): Promise<boolean> {
   try {
     await lstat(path);
     return true;

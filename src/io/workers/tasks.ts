@@ -1,7 +1,8 @@
+import { finishTask, materializeTask, verifyTask } from "./install-tasks.js";
 import { packTask } from "./pack-task.js";
 
 /** What a worker thread can do, by name. A task's input and result travel by structured clone. */
-export const tasks = { pack: packTask };
+export const tasks = { pack: packTask, materialize: materializeTask, finish: finishTask, verify: verifyTask };
 
 export type Tasks = typeof tasks;
 export type TaskName = keyof Tasks;
