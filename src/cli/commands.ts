@@ -10,6 +10,11 @@ export const groups: Readonly<Record<string, string>> = {
 
 export const commands: readonly CommandEntry[] = [
   {
+    path: ["find"],
+    summary: "list what is installed",
+    load: async () => (await import("./commands/find.js")).findCommand,
+  },
+  {
     path: ["mirror", "add"],
     summary: "add a mirror to the configuration",
     load: async () => (await import("./commands/mirror-add.js")).mirrorAdd,

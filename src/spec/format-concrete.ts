@@ -17,22 +17,45 @@ export const formatFull = (spec: ConcreteSpec): string =>
 const isGitVersion = (version: string): boolean => /^git\.|=|^[0-9a-f]{40}$/.test(version);
 
 function formatNode(spec: ConcreteSpec, version: string): string {
-  const parameters = Object.entries(spec.parameters);
-  const flags = parameters.flatMap(([key, value]) =>
-    flagNames.has(key) && Array.isArray(value)
-      ? [[key, value.map((text) => ({ text: String(text), propagate: false }))] as const]
-      : [],
-  );
-  const variants = parameters
-    .filter(([key]) => !flagNames.has(key))
-    .map(([key, value]) => recordedVariant(key, value));
   const { name, platform, os, target } = spec;
-  const parts = [formatFlags(new Map(flags)), formatVariants(variants)];
-  return `${name}@${version}${parts.join("")} platform=${platform} os=${os} target=${target}`;
+  const parts = formatFlagsOf(spec) + formatVariantsOf(spec);
+  return `${name}@${version}${parts} platform=${platform} os=${os} target=${target}`;
 }
 
+/** ` cflags="-O2"`, with a blank before each; empty where there are none. */
+export const formatFlagsOf = ({ parameters }: ConcreteSpec): string =>
+  formatFlags(
+    new Map(
+      Object.entries(parameters).flatMap(([key, value]) =>
+        flagNames.has(key) && Array.isArray(value)
+          ? [[key, value.map((text) => ({ text: String(text), propagate: false }))] as const]
+          : [],
+      ),
+    ),
+  );
+
+/** `+pic~shared build_system=makefile`. */
+export const formatVariantsOf = ({ parameters }: ConcreteSpec): string =>
+  formatVariants(
+    Object.entries(parameters)
+      .filter(([key]) => !flagNames.has(key))
+      .map(([key, value]) => recordedVariant(key, value)),
+  );
+
 /** A spec with all it depends on, a line for each, at the place where it is nearest to the root. */
-export function formatTree(graph: SpecGraph, root: DagHash): string {
+export const formatTree = (graph: SpecGraph, root: DagHash): string =>
+  nearestTree(graph, root)
+    .map(({ spec, depth }) => {
+      const line = `${formatNode(spec, spec.version)} ${formatCompilers(spec, graph)}`.trim();
+      return `${"    ".repeat(depth)}${depth > 0 ? "^" : ""}${line}\n`;
+    })
+    .join("");
+
+/** The closure of `root` as a tree, parents before children, each spec once: where it is nearest to the root. */
+export function nearestTree(
+  graph: SpecGraph,
+  root: DagHash,
+): readonly { readonly spec: ConcreteSpec; readonly depth: number }[] {
   const children = new Map<DagHash, DagHash[]>([[root, []]]);
   // A map hands out what is added while it is walked: breadth first.
   for (const [hash, below] of children) {
@@ -42,22 +65,20 @@ export function formatTree(graph: SpecGraph, root: DagHash): string {
       below.push(edge.hash);
     }
   }
-  const lines: string[] = [];
+  const tree: { spec: ConcreteSpec; depth: number }[] = [];
   const stack = [{ hash: root, depth: 0 }];
   for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
     const { hash, depth } = item;
-    const spec = nodeOf(graph, hash);
-    const line = `${formatNode(spec, spec.version)} ${formatCompilers(spec, graph)}`.trim();
-    lines.push(`${"    ".repeat(depth)}${depth > 0 ? "^" : ""}${line}\n`);
+    tree.push({ spec: nodeOf(graph, hash), depth });
     for (const child of children.get(hash)?.toReversed() ?? []) stack.push({ hash: child, depth: depth + 1 });
   }
-  return lines.join("");
+  return tree;
 }
 
 const languages = ["c", "cxx", "fortran"];
 
 /** `%c,cxx=gcc@12.2.0`; of formats before 5 `%gcc@=12.2.0`, as all languages had one compiler. */
-function formatCompilers(spec: ConcreteSpec, graph: SpecGraph): string {
+export function formatCompilers(spec: ConcreteSpec, graph: SpecGraph): string {
   if (spec.compiler !== undefined) return `%${spec.compiler.name}@=${spec.compiler.version}`;
   return dependenciesOf(spec)
     .filter(({ virtuals }) => virtuals.some((virtual) => languages.includes(virtual)))
