@@ -3,7 +3,8 @@ import { checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import type { Descriptor } from "./descriptor.js";
 import { algorithmOf, type Digest, digestOf, isDigest } from "./digest.js";
-import { referrerOf } from "./manifest.js";
+import { decodeImageManifest, referrerOf } from "./manifest.js";
+import { isImageManifest } from "./media-types.js";
 import { isTag, type RepositoryName, type Tag } from "./reference.js";
 import type { BlobStore, Manifest, ManifestStore, Registry, Repository } from "./repository.js";
 import { assertDigest, verified } from "./verified.js";
@@ -54,8 +55,18 @@ export function createMemoryRegistry(label = "memory"): Registry {
       read: async (reference) => find(reference),
       async write(manifest, call) {
         checkInterrupted(call);
-        const { digest } = manifest.descriptor;
+        const { digest, mediaType } = manifest.descriptor;
         assertDigest(digestOf(manifest.bytes, algorithmOf(digest)), digest, subject);
+        for (const blob of isImageManifest(mediaType) ? blobsIn(manifest) : [])
+          if (!stored.has(blob.digest))
+            throw new Failure(
+              "conflict",
+              `${subject}@${digest} names blob ${blob.digest}, which is not there`,
+              {
+                code: "oci.manifest-blob-missing",
+                subject,
+              },
+            );
         byDigest.set(digest, manifest);
         if (call?.tag !== undefined) byTag.set(call.tag, digest);
       },
@@ -96,6 +107,11 @@ export function createMemoryRegistry(label = "memory"): Registry {
       return repository;
     },
   };
+}
+
+function blobsIn(manifest: Manifest): readonly Descriptor[] {
+  const { config, layers } = decodeImageManifest(manifest);
+  return [config, ...layers];
 }
 
 export function blobMissing(repository: string, digest: Digest): Failure {

@@ -1,0 +1,80 @@
+import type { Bytes } from "../../base/bytes.js";
+import { type Call, checkInterrupted } from "../../base/call.js";
+import type { Descriptor } from "../../oci/descriptor.js";
+import { blobMissing } from "../../oci/memory.js";
+import { corrupt, verified } from "../../oci/verified.js";
+import { type Answer, unexpected } from "../http-client/answer.js";
+import { cutShort, networkFailure } from "../http-client/transient.js";
+import { type Endpoint, saysAbsent } from "./endpoint.js";
+
+/** A blob's bytes, verified. A transfer that breaks goes on where it was, by range. */
+export function download(endpoint: Endpoint, descriptor: Descriptor, call?: Call): Bytes {
+  return verified(resumed(endpoint, descriptor, call), descriptor, `${endpoint.label}@${descriptor.digest}`);
+}
+
+async function* resumed(endpoint: Endpoint, descriptor: Descriptor, call: Call | undefined): Bytes {
+  const { client } = endpoint;
+  const { digest, size } = descriptor;
+  const url = endpoint.url(`blobs/${digest}`);
+  const tries = client.tries(url, call);
+  let offset = 0;
+  for (;;) {
+    try {
+      const answer = await client.attempt(
+        {
+          method: "GET",
+          url,
+          headers: offset === 0 ? {} : { range: `bytes=${offset}-` },
+          access: endpoint.access(["pull"]),
+          streamed: true,
+          continued: offset > 0,
+        },
+        call,
+      );
+      let skipped = startOf(answer, endpoint, { descriptor, offset });
+      for await (const chunk of answer.body ?? []) {
+        const fresh = chunk.subarray(skipped);
+        skipped -= chunk.byteLength - fresh.byteLength;
+        if (fresh.byteLength === 0) continue;
+        offset += fresh.byteLength;
+        tries.progressed();
+        yield fresh;
+      }
+      if (offset >= size) return;
+      throw cutShort(answer);
+    } catch (error) {
+      checkInterrupted(call);
+      await tries.again(networkFailure(error, { method: "GET", url }));
+    }
+  }
+}
+
+/** How many bytes of a body are to be skipped until those that are wanted next. */
+function startOf(
+  answer: Answer,
+  endpoint: Endpoint,
+  { descriptor, offset }: { descriptor: Descriptor; offset: number },
+): number {
+  const refuse = (error: Error): never => {
+    answer.body?.destroy();
+    throw error;
+  };
+  const { digest, size } = descriptor;
+  if (saysAbsent(answer, endpoint, ["BLOB_UNKNOWN", "NAME_UNKNOWN"]))
+    return refuse(blobMissing(endpoint.label, digest));
+  if (answer.header("content-encoding") !== undefined && answer.header("content-encoding") !== "identity")
+    return refuse(unexpected(answer, "with a Content-Encoding that was not asked for"));
+  if (answer.status === 200) {
+    const length = answer.header("content-length");
+    if (length !== undefined && Number(length) !== size)
+      return refuse(corrupt(`${endpoint.label}@${digest}`, `has ${length} bytes, promised were ${size}`));
+    return offset;
+  }
+  if (answer.status === 206) {
+    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header("content-range") ?? "");
+    if (range === null || Number(range[1]) !== offset || (range[2] !== "*" && Number(range[2]) !== size))
+      return refuse(unexpected(answer, `with another range than asked for, from ${offset} of ${size}`));
+    return 0;
+  }
+  return refuse(unexpected(answer));
+}
