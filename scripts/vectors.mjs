@@ -1,5 +1,7 @@
 // Checks vectors files: `npm run vectors -- [--specs FILE]... FILE...`, from a fresh clone on.
-import { install, tool } from "./run.mjs";
+import { install, root, tool } from "./run.mjs";
 
 install();
-process.exit(tool("tsx", ["test/vectors/main.ts", ...process.argv.slice(2)]));
+// Paths are those of the caller's directory.
+const cwd = process.cwd();
+process.exit(tool("tsx", [`${root}/test/vectors/main.ts`, ...process.argv.slice(2)], { cwd }));

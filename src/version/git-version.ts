@@ -37,7 +37,7 @@ export interface LocatedRef {
 
 /** Answers from one package's repository. */
 export interface RefLookup {
-  /** @throws Failure `git.ref-missing`, `git.repository-missing`, `git.timeout` */
+  /** @throws Failure `git.ref-missing`, `git.repository-unavailable`, `git.timeout` */
   locate(ref: string, call?: Call): Promise<LocatedRef>;
 }
 
@@ -67,36 +67,32 @@ export function parseGitVersion(
       ref === "" ? "no git ref" : "a character that no git ref has",
     );
   const known: Ref = { ref, hasGitPrefix, isCommit: commit.test(ref) };
-  if (equals < 0) return unresolved(known, anyVersion);
+  if (equals < 0) return refWithin(known, anyVersion);
   const assigned = text.slice(equals + 1);
   const place = { whole, from: from + equals + 1 };
   if (assigned.includes("=")) throw invalid(whole, place.from + assigned.indexOf("="), "a second =");
   return assigned.includes(":")
-    ? unresolved(known, parseRange(assigned, place))
+    ? refWithin(known, parseRange(assigned, place))
     : resolved(known, parseStandardVersion(assigned, place));
 }
 
 type Ref = Omit<GitRef, "text">;
 
-const refText = ({ ref, hasGitPrefix }: Ref): string => (hasGitPrefix ? `git.${ref}` : ref);
-
 function resolved({ ref, hasGitPrefix, isCommit }: Ref, version: StandardVersion): GitVersion {
-  const text = `${refText({ ref, hasGitPrefix, isCommit })}=${version.text}`;
-  // Below every continuation of the version's own key, above the key itself.
+  const text = `${hasGitPrefix ? "git." : ""}${ref}=${version.text}`;
+  // Just above the version's own key, below that of anything newer: 1.0-rc1 is newer than git.main=1.0-rc.
   const key = `${version.key}\x02${ref}`;
   return { kind: "git", rank: version.rank, key, text, version, ref, hasGitPrefix, isCommit };
 }
 
-function unresolved({ ref, hasGitPrefix, isCommit }: Ref, within: VersionRange): UnresolvedGitVersion {
-  let text = refText({ ref, hasGitPrefix, isCommit });
+/** A ref that may stand for the versions of one range. */
+export function refWithin({ ref, hasGitPrefix, isCommit }: Ref, within: VersionRange): UnresolvedGitVersion {
+  let text = hasGitPrefix ? `git.${ref}` : ref;
   // A range of one version is written in full: `git.main=1.2` would be resolved.
   if (within.text !== ":")
     text += `=${within.text.includes(":") ? within.text : `${within.text}:${within.text}`}`;
   return { kind: "unresolved", text, within, ref, hasGitPrefix, isCommit };
 }
-
-export const narrowed = (version: UnresolvedGitVersion, within: VersionRange): UnresolvedGitVersion =>
-  unresolved(version, within);
 
 /**
  * Gives a git ref its version: the nearest known one, with `-git.N` where N commits came since.

@@ -1,8 +1,8 @@
 import {
   type GitVersion,
   isGitVersionText,
-  narrowed,
   parseGitVersion,
+  refWithin,
   type UnresolvedGitVersion,
 } from "./git-version.js";
 import { comparePlaces, type Place } from "./order.js";
@@ -50,7 +50,10 @@ function parseConstraint(text: string, place: { whole: string; from: number }): 
   return isGitVersionText(text) ? parseGitVersion(text, place) : parseRange(text, place);
 }
 
-/** Reads one version: a standard one, a git ref with its version, or a git ref without. @throws Failure `version.invalid` */
+/**
+ * Reads one version: a standard one, a git ref with its version, or a git ref without.
+ * @throws Failure `version.invalid`
+ */
 export const parseVersionOrRef = (
   text: string,
   place?: { whole: string; from: number },
@@ -70,15 +73,14 @@ export function exactVersion(list: VersionList): Version | undefined {
 const isVersion = (item: VersionConstraint): item is Version =>
   item.kind === "standard" || item.kind === "git";
 
-/** Whether every version of `a` is one of `b`. */
-export const satisfies = (a: VersionList | VersionConstraint, b: VersionList | VersionConstraint): boolean =>
-  every(a, (x) => some(b, (y) => isWithin(x, y)));
-
-/** Whether a version can be in both. */
-export const intersects = (a: VersionList | VersionConstraint, b: VersionList | VersionConstraint): boolean =>
-  some(a, (x) => some(b, (y) => meets(x, y)));
-
 type Items = VersionList | VersionConstraint;
+
+/** Whether every version of `a` is one of `b`. */
+export const satisfies = (a: Items, b: Items): boolean => every(a, (x) => some(b, (y) => isWithin(x, y)));
+
+/** Whether a version can be in both; a git ref without a version may be any that it is not bound against. */
+export const intersects = (a: Items, b: Items): boolean => some(a, (x) => some(b, (y) => meets(x, y)));
+
 const isList = (items: Items): items is VersionList => Array.isArray(items);
 const some = (items: Items, test: (item: VersionConstraint) => boolean): boolean =>
   isList(items) ? items.some(test) : test(items);
@@ -112,7 +114,7 @@ function meeting(a: VersionConstraint, b: VersionConstraint): VersionConstraint 
   if (a.kind === "unresolved" && b.kind === "unresolved" && a.ref !== b.ref) return undefined;
   if (a.kind === "unresolved" && (b.kind === "range" || b.kind === "unresolved")) {
     const within = rangeIntersection(a.within, b.kind === "range" ? b : b.within);
-    return within && narrowed(a, within);
+    return within && refWithin(a, within);
   }
   if (b.kind === "unresolved" && a.kind === "range") return meeting(b, a);
   if (a.kind === "range" && b.kind === "range") return rangeIntersection(a, b);

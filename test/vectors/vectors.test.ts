@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { checkFile } from "./check.js";
+import type { VectorKind } from "./kind.js";
 import { kinds } from "./kinds.js";
 
 const shared = "../shared/vectors";
@@ -31,6 +32,30 @@ test("npm run vectors prints a failing line with both answers, and ends with the
     expect(done.stdout).toContain('expected {"r":1,"eq":false}\n  found    {"r":-1,"eq":false}');
     expect(done.stdout.trimEnd().split("\n").at(-1)).toBe("1 passed, 1 failed");
     expect(done.status).toBe(1);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+});
+
+test("a departure passes with the answer that its list states, and with no other", async () => {
+  const scratch = mkdtempSync(join(tmpdir(), "stowage-vectors-"));
+  const file = join(scratch, "departing.jsonl");
+  writeFileSync(file, '{"op": "double", "n": 1, "is": 3}\n{"op": "double", "n": 2, "is": 5}\n');
+  const kind: VectorKind = {
+    name: "double",
+    questions: ["n"],
+    accepts: () => true,
+    open: () => (line) => ({ is: Number(line["n"]) * 2 }),
+    departures: [
+      { line: { op: "double", n: 1 }, answer: { is: 2 }, reason: "twice one is two" },
+      { line: { op: "double", n: 2 }, answer: { is: 6 }, reason: "stated wrongly" },
+    ],
+  };
+  try {
+    const { passed, failures, departures } = await checkFile(file, { kinds: [kind], specs: [] });
+    expect(passed).toBe(1);
+    expect(departures.map(({ reason }) => reason)).toEqual(["twice one is two"]);
+    expect(failures.map(({ found }) => found)).toEqual([{ is: 4 }]);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

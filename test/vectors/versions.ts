@@ -28,8 +28,8 @@ export const versions: VectorKind = {
   questions: ["v", "a", "b", "intersectionErr"],
   accepts: (line) =>
     line["op"] === "rel" ||
-    (line["op"] === "parse" && "v" in line && "len" in line) ||
-    ("r" in line && line["op"] === "cmp"),
+    (line["op"] === "parse" && "v" in line && !("isGit" in line)) ||
+    (line["op"] === "cmp" && "r" in line),
   open: () => (line) => {
     if (line["op"] === "parse") return parse(textField(line, "v"));
     return line["op"] === "cmp" ? compare(line) : relate(line);
@@ -37,7 +37,8 @@ export const versions: VectorKind = {
 };
 
 function parse(text: string): Answer {
-  const version = parseStandardVersion(text);
+  const version = answerOf(() => parseStandardVersion(text));
+  if ("err" in version) return version;
   const { release } = segmentsOf(version);
   const counts = release.map((_, i) => i + 1).slice(0, -1);
   return {
@@ -61,9 +62,9 @@ function compare(line: Line): Answer {
 
 function relate(line: Line): Answer {
   const a = read(textField(line, "a"));
-  if (!("list" in a)) return { errA: a.err };
+  if ("err" in a) return { errA: a.err };
   const b = read(textField(line, "b"));
-  if (!("list" in b)) return { errB: b.err };
+  if ("err" in b) return { errB: b.err };
   const bare = a.bare && b.bare;
   return {
     strA: written(a.list, a.bare),
@@ -79,9 +80,13 @@ function relate(line: Line): Answer {
 
 type Read = { list: VersionList; bare: boolean } | { err: string };
 
-function read(text: string): Read {
+const read = (text: string): Read =>
+  answerOf(() => ({ list: parseVersionList(text), bare: !text.includes(",") }));
+
+/** What we make of a text, or the name of Spack's error for it. */
+function answerOf<T>(parse: () => T): T | { err: string } {
   try {
-    return { list: parseVersionList(text), bare: !text.includes(",") };
+    return parse();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return { err: error.code === "version.empty-range" ? "EmptyRangeError" : "ValueError" };
