@@ -1,10 +1,13 @@
 import { Failure } from "../base/failure.js";
 import { sourceOf } from "./byte-source.js";
 import { type Aliases, relocateCStrings } from "./c-strings.js";
+import { signMachO } from "./code-signature.js";
 import { type Elf, parseElf } from "./elf.js";
 import { growElf } from "./elf-grow.js";
-import { type ElfChanges, elfChanges, placeStrings } from "./elf-relocate.js";
-import { applyPatches, type Patch } from "./patch.js";
+import { elfChanges, placeStrings } from "./elf-relocate.js";
+import { type MachO, parseMachO } from "./mach-o.js";
+import { relocateMachO } from "./mach-o-relocate.js";
+import { applyPatches, type Patch, patchedRange } from "./patch.js";
 import type { PrefixMap } from "./prefix-map.js";
 import type { RelocationProblem } from "./problem.js";
 
@@ -38,82 +41,106 @@ export function relocateBinary(
 }
 
 /**
- * What has to be written to relocate a binary: rpath and interpreter of an ELF file (moved to a new segment where
- * they outgrow their place), then all C strings. What cannot be relocated is a problem in the result, and stays.
+ * What has to be written to relocate a binary: the paths in its headers (rpath and interpreter of an ELF file, moved
+ * to a new segment where they outgrow their place; load commands of a Mach-O file), then all C strings, then the
+ * signature of a Mach-O file. What cannot be relocated is a problem in the result, and stays.
  */
 export function planBinary(bytes: Uint8Array, map: PrefixMap, { aliases }: BinaryOptions = {}): BinaryPlan {
-  const elf = planElf(bytes, map);
-  const strings = relocateCStrings(bytes, map, { aliases, done: elf.patches });
-  const patches = [...elf.patches, ...strings.patches];
-  const grown = elf.grow?.(patches) ?? [];
-  if (typeof grown !== "string")
+  const headers = planHeaders(bytes, map);
+  const strings = relocateCStrings(bytes, map, { aliases, done: headers.patches });
+  const patches = [...headers.patches, ...strings.patches];
+  const finish = headers.finish;
+  if (finish === undefined)
+    return { ...strings, patches, problems: [...headers.problems, ...strings.problems] };
+  const last = unlessMalformed(() => finish(patches));
+  if (typeof last !== "string")
     return {
-      patches: [...patches, ...grown],
-      problems: [...elf.problems, ...strings.problems],
-      aliased: strings.aliased,
+      ...strings,
+      patches: [...patches, ...last],
+      problems: [...headers.problems, ...strings.problems],
     };
-  // Without growing, what has no room is a C string like others: an alias may do.
-  const rest = relocateCStrings(bytes, map, { aliases, done: elf.fitting });
-  const problem = { kind: "unsupported", offset: 0, text: `the ELF file ${grown}` } as const;
+  // What could not be moved is a C string like others: an alias may do.
+  const rest = relocateCStrings(bytes, map, { aliases, done: headers.fitting });
   return {
-    patches: [...elf.fitting, ...rest.patches],
-    problems: [problem, ...rest.problems],
-    aliased: rest.aliased,
+    ...rest,
+    patches: [...headers.fitting, ...rest.patches],
+    problems: [
+      ...headers.problems,
+      { kind: "unsupported", offset: 0, text: `the file ${last}` },
+      ...rest.problems,
+    ],
   };
 }
 
-interface ElfPlan {
-  /** Strings that fit into their places. */
-  readonly fitting: readonly Patch[];
-  /** Those, and blanks where strings stood that are moved. */
-  readonly patches: readonly Patch[];
-  /** Moves strings, given all that is written before. */
-  readonly grow?: (done: readonly Patch[]) => readonly Patch[] | string;
+interface HeaderPlan {
   readonly problems: readonly RelocationProblem[];
+  /** Paths that fit into their places. */
+  readonly fitting: readonly Patch[];
+  /** Those, and blanks where paths stood that are moved. */
+  readonly patches: readonly Patch[];
+  /** What is written last, given all that is before; or why it cannot be, as a clause. */
+  readonly finish?: ((done: readonly Patch[]) => readonly Patch[] | string) | undefined;
 }
 
-const noElf: ElfPlan = { fitting: [], patches: [], problems: [] };
-
-function planElf(bytes: Uint8Array, map: PrefixMap): ElfPlan {
-  try {
+function planHeaders(bytes: Uint8Array, map: PrefixMap): HeaderPlan {
+  const none = { problems: [], fitting: [], patches: [] };
+  const plan = unlessMalformed((): HeaderPlan => {
     const elf = parseElf(sourceOf(bytes));
-    return elf === undefined ? noElf : planHeaders(bytes, elf, elfChanges(elf, map));
-  } catch (error) {
-    // Such a file cannot be run or linked: its strings are all that can be relocated, as in any other file.
-    if (!isMalformed(error)) throw error;
-    return { ...noElf, problems: [{ kind: "malformed", offset: 0, text: error.message }] };
-  }
+    if (elf !== undefined) return planElf(bytes, elf, map);
+    const files = parseMachO(sourceOf(bytes));
+    return files.length > 0 ? planMachO(bytes, files, map) : none;
+  });
+  // A damaged file cannot be run or linked: its strings are all that can be relocated, as in any other file.
+  if (typeof plan === "string") return { ...none, problems: [{ kind: "malformed", offset: 0, text: plan }] };
+  return plan;
 }
 
-function planHeaders(bytes: Uint8Array, elf: Elf, changes: ElfChanges): ElfPlan {
+function planElf(bytes: Uint8Array, elf: Elf, map: PrefixMap): HeaderPlan {
+  const changes = elfChanges(elf, map);
+  const { interpreter } = changes;
   const { fitting, outgrown, blanks } = placeStrings(
     elf,
-    [...changes.strings, changes.interpreter].filter((string) => string !== undefined),
+    interpreter === undefined ? changes.strings : [...changes.strings, interpreter],
   );
-  if (outgrown.size === 0) return { fitting, patches: fitting, problems: [] };
-  const strings = changes.strings.filter((string) => outgrown.has(string));
-  const { interpreter } = changes;
+  if (outgrown.size === 0) return { problems: [], fitting, patches: fitting };
   const moved = {
     ...changes,
-    strings,
+    strings: changes.strings.filter((string) => outgrown.has(string)),
     interpreter: interpreter !== undefined && outgrown.has(interpreter) ? interpreter : undefined,
   };
   return {
+    problems: [],
     fitting,
     patches: [...fitting, ...blanks],
-    grow: (done) => grow(bytes, elf, { changes: moved, done }),
-    problems: [],
+    finish: (done) => growElf(bytes, elf, { changes: moved, done }),
   };
 }
 
-function grow(...[bytes, elf, options]: Parameters<typeof growElf>): ReturnType<typeof growElf> {
-  try {
-    return growElf(bytes, elf, options);
-  } catch (error) {
-    if (!isMalformed(error)) throw error;
-    return `is damaged: ${error.message}`;
-  }
+function planMachO(bytes: Uint8Array, files: readonly MachO[], map: PrefixMap): HeaderPlan {
+  const changes = files.map((file) => relocateMachO(file, map));
+  const patches = changes.flatMap((change) => change.patches);
+  return {
+    problems: changes.flatMap((change) => change.problems),
+    fitting: patches,
+    patches,
+    finish(done) {
+      const signed = files
+        .filter(({ start, size }) => done.some(({ offset }) => offset >= start && offset < start + size))
+        .map((file) => signMachO(file, (start, end) => patchedRange(bytes, done, [start, end])));
+      return (
+        signed.find((result) => typeof result === "string") ??
+        signed.filter((result) => typeof result !== "string").flat()
+      );
+    },
+  };
 }
 
-const isMalformed = (error: unknown): error is Failure =>
-  error instanceof Failure && error.code === "relocate.malformed";
+/** The result, or what the failure says of a damaged file. */
+function unlessMalformed<T>(work: () => T): T | string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Failure && error.code === "relocate.malformed") return error.message;
+    throw error;
+  }
+}

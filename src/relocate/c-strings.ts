@@ -28,6 +28,7 @@ export interface CStringRelocation {
 const sharedTail = 7;
 
 const slash = 0x2f;
+const newline = 0x0a;
 
 /**
  * Replaces old prefixes in strings of a binary, each in its place: no byte moves. The rule is Spack's: a match is
@@ -99,11 +100,11 @@ const longestShown = 256;
 
 function problemAt(buffer: Buffer, at: number, { from, to }: PrefixEntry): RelocationProblem {
   const shown = buffer.subarray(at, at + longestShown);
-  const nul = shown.indexOf(0);
+  const end = shown.findIndex((byte) => byte === 0 || byte === newline);
   return {
     kind: to.length > from.length ? "cannot-grow" : "cannot-shrink",
     offset: at,
-    text: shown.subarray(0, nul === -1 ? undefined : nul).toString(),
+    text: shown.subarray(0, end === -1 ? undefined : end).toString(),
     prefix: from.toString(),
     room: to.length > from.length ? from.length : Math.max(0, from.length - sharedTail - 1),
   };

@@ -16,7 +16,7 @@ import {
   segmentType,
 } from "./elf.js";
 import { displacedBlock } from "./elf-displaced.js";
-import { fieldBytes } from "./elf-fields.js";
+import { fieldBytes } from "./fields.js";
 import type { ElfChanges } from "./elf-relocate.js";
 import { encodeSections, type Section, sectionsOf, sectionType } from "./elf-sections.js";
 import { createSegment, type Place } from "./elf-segment.js";

@@ -1,6 +1,6 @@
 import { malformed, readExactly } from "./byte-source.js";
 import { type Elf, headerSizes } from "./elf.js";
-import { type ElfShape, type Field, fieldBytes, fieldReader } from "./elf-fields.js";
+import { type Shape, type Field, fieldBytes, fieldReader } from "./fields.js";
 
 export const sectionType = {
   stringTable: 3,
@@ -56,7 +56,7 @@ export function sectionsOf(elf: Elf): Section[] {
   }));
 }
 
-export function encodeSections(sections: readonly Section[], shape: ElfShape): Uint8Array {
+export function encodeSections(sections: readonly Section[], shape: Shape): Uint8Array {
   const fields = sections.flatMap((s): Field[] => [
     ["u32", s.name],
     ["u32", s.type],

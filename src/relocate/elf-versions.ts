@@ -1,7 +1,7 @@
 // Symbol versions as in the Linux Standard Base, "Symbol Versioning"; records are the same in both classes.
 import { malformed, readExactly } from "./byte-source.js";
 import { type Dynamic, dynamicTag, type Elf, offsetOf } from "./elf.js";
-import { fieldReader } from "./elf-fields.js";
+import { fieldReader } from "./fields.js";
 
 /** A reference to the dynamic string table. */
 export interface StringReference {

@@ -1,6 +1,6 @@
 // ELF as the System V gABI has it: chapters 4 (header, sections) and 5 (segments, dynamic section).
 import { type ByteSource, malformed, readExactly } from "./byte-source.js";
-import { type ElfShape, type Field, fieldBytes, fieldReader } from "./elf-fields.js";
+import { type Shape, type Field, fieldBytes, fieldReader } from "./fields.js";
 
 export const elfType = { executable: 2, shared: 3 } as const;
 export const segmentType = { load: 1, dynamic: 2, interpreter: 3, note: 4, programHeaders: 6 } as const;
@@ -18,7 +18,7 @@ export const dynamicTag = {
   versionsNeededCount: 0x6fffffff,
 } as const;
 
-export interface Elf extends ElfShape {
+export interface Elf extends Shape {
   readonly source: ByteSource;
   /** e_type */
   readonly type: number;
@@ -62,7 +62,7 @@ export interface Dynamic {
   readonly strings: { readonly offset: number; readonly address: number; readonly size: number };
 }
 
-export const headerSizes = ({ wide }: ElfShape) =>
+export const headerSizes = ({ wide }: Shape) =>
   wide ? { file: 64, segment: 56, section: 64 } : { file: 52, segment: 32, section: 40 };
 
 const magic = Buffer.from("\x7fELF", "latin1");
@@ -99,7 +99,7 @@ export function parseElf(source: ByteSource): Elf | undefined {
   return { ...shape, source, type, machine, programHeaders, sectionHeaders, sectionNames, segments };
 }
 
-function decodeSegment(table: Uint8Array, shape: ElfShape, index: number): Segment {
+function decodeSegment(table: Uint8Array, shape: Shape, index: number): Segment {
   const fields = fieldReader(table, shape, index * headerSizes(shape).segment);
   const type = fields.u32();
   const flags = shape.wide ? fields.u32() : undefined;
@@ -122,7 +122,7 @@ function decodeSegment(table: Uint8Array, shape: ElfShape, index: number): Segme
   };
 }
 
-export function encodeSegments(segments: readonly Segment[], shape: ElfShape): Uint8Array {
+export function encodeSegments(segments: readonly Segment[], shape: Shape): Uint8Array {
   const fields = segments.flatMap((s): Field[] => {
     const places: Field[] = [
       ["word", s.offset],

@@ -1,5 +1,5 @@
 /** Class and byte order of an ELF file. */
-export interface ElfShape {
+export interface Shape {
   /** ELFCLASS64. */
   readonly wide: boolean;
   /** ELFDATA2LSB. */
@@ -13,7 +13,7 @@ export interface FieldReader {
   word(): number;
 }
 
-export function fieldReader(bytes: Uint8Array, { wide, little }: ElfShape, at = 0): FieldReader {
+export function fieldReader(bytes: Uint8Array, { wide, little }: Shape, at = 0): FieldReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let next = at;
   const step = (size: number): number => {
@@ -31,7 +31,7 @@ export function fieldReader(bytes: Uint8Array, { wide, little }: ElfShape, at = 
 /** Fields to be written, each a width and a value. */
 export type Field = readonly [width: "u16" | "u32" | "word", value: number];
 
-export function fieldBytes(fields: readonly Field[], { wide, little }: ElfShape): Uint8Array {
+export function fieldBytes(fields: readonly Field[], { wide, little }: Shape): Uint8Array {
   const sizes = { u16: 2, u32: 4, word: wide ? 8 : 4 };
   const bytes = new Uint8Array(fields.reduce((size, [width]) => size + sizes[width], 0));
   const view = new DataView(bytes.buffer);
