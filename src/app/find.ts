@@ -4,7 +4,7 @@ import { Failure } from "../base/failure.js";
 import { openStore } from "../io/store/disk-store.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { createMatcher } from "../spec/matches.js";
-import { parseSpec } from "../spec/parse-spec.js";
+import { parseSpecs } from "../spec/parse-spec.js";
 import { specFormatOf } from "../store/database.js";
 import { openContext, type StowageOptions } from "./context.js";
 
@@ -33,7 +33,7 @@ export interface FindResult {
 }
 
 /**
- * The installed packages that match any of `specs`; all where none are given.
+ * The installed packages that match any of `specs` (a text may hold several); all where none are given.
  * @throws Failure `store.missing`, `spec.no-match` where nothing matches
  */
 export async function find(specs: readonly string[] = [], options: FindOptions = {}): Promise<FindResult> {
@@ -49,7 +49,7 @@ export async function find(specs: readonly string[] = [], options: FindOptions =
   const nodes = new Map([...database.records].map(([hash, { spec }]) => [hash, spec]));
   const graph: SpecGraph = { roots: [], nodes, format: specFormatOf(database.version) };
   const matches = createMatcher(graph);
-  const queries = specs.map(parseSpec);
+  const queries = specs.flatMap(parseSpecs);
   const { explicit, external } = options;
   const packages = [...database.records.values()].filter(
     (record) =>

@@ -7,6 +7,8 @@ export interface Given {
   argument(index: number): string;
   /** The arguments that a final `...` collected. */
   rest(index: number): readonly string[];
+  /** The arguments that a final `...` collected, as one text of specs: `hdf5 +mpi` is one spec in two arguments. */
+  specs(index: number): readonly string[];
   optional(index: number): string | undefined;
   text(option: string): string | undefined;
   /** A repeatable option's values; none: empty. */
@@ -36,6 +38,10 @@ export function givenOf(command: Command, options: Readonly<Record<string, unkno
     },
     optional,
     rest: (index) => textList(processed[index]),
+    specs(index) {
+      const words = textList(processed[index]);
+      return words.length === 0 ? [] : [words.join(" ")];
+    },
     text,
     texts: (option) => textList(options[option]),
     flag(option) {

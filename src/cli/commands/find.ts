@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { find } from "../../app/find.js";
 import { type CommandDefinition, examples } from "../command.js";
 import { plural } from "../format.js";
-import { addLookOptions, lookOf, specDocument, specList } from "../spec-list.js";
+import { addLookOptions, compareSpecs, lookOf, specDocument, specList } from "../spec-list.js";
 
 export const findCommand: CommandDefinition = {
   define(command) {
@@ -24,7 +24,7 @@ export const findCommand: CommandDefinition = {
     ]);
   },
   async run({ given, options, terminal }) {
-    const { root, packages, graph } = await find(given.rest(0), {
+    const { root, packages, graph } = await find(given.specs(0), {
       ...options,
       explicit: given.flag("explicit") ?? (given.flag("implicit") === true ? false : undefined),
       external: given.flag("external"),
@@ -40,7 +40,11 @@ export const findCommand: CommandDefinition = {
         })),
       },
       lines(paint) {
-        if (given.flag("hashes") === true) return packages.map(({ spec }) => `/${spec.hash}`);
+        if (given.flag("hashes") === true)
+          return packages
+            .map(({ spec }) => spec)
+            .sort(compareSpecs)
+            .map(({ hash }) => `/${hash}`);
         const items = packages.map(({ spec, prefix }) => ({
           spec,
           note: given.flag("paths") === true ? prefix : undefined,
