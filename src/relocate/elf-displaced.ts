@@ -16,6 +16,16 @@ const movableSections: ReadonlySet<number> = new Set([
   0x7000002a, // SHT_MIPS_ABIFLAGS
 ]);
 
+/** The same for segments: PT_INTERP, PT_NOTE, PT_GNU_PROPERTY, and those of MIPS for the sections above. */
+const movableSegments: ReadonlySet<number> = new Set([
+  segmentType.interpreter,
+  segmentType.note,
+  0x6474e553,
+  0x70000000,
+  0x70000002,
+  0x70000003,
+]);
+
 /**
  * What stands in the `needed` bytes behind the program header table, widened to whole sections and segments.
  * @returns undefined where nothing does; why it cannot be moved, as a clause
@@ -38,8 +48,11 @@ export function displacedBlock(
       .filter(({ type, size }) => type !== sectionType.noBits && size > 0)
       .map((s) => ({ offset: s.offset, size: s.size, align: s.align, movable: isMovable(elf, s) })),
     ...elf.segments
-      .filter(({ type, fileSize }) => type !== segmentType.load && fileSize > 0)
-      .map((s) => ({ offset: s.offset, size: s.fileSize, align: 1, movable: true })),
+      .filter(
+        ({ type, fileSize }) =>
+          type !== segmentType.load && type !== segmentType.programHeaders && fileSize > 0,
+      )
+      .map((s) => ({ offset: s.offset, size: s.fileSize, align: 1, movable: movableSegments.has(s.type) })),
     { offset: elf.sectionHeaders.offset, size: elf.sectionHeaders.count, align: 1, movable: false },
   ].sort((a, b) => a.offset - b.offset);
   let end = start + needed;
