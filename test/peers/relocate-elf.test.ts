@@ -127,4 +127,20 @@ describe.skipIf(!["gcc", "readelf", "patchelf", "strip"].every(has))("a longer p
       expect(run(join(again, "say"))).toBe("hello world 42\n");
     },
   );
+
+  test.each(["/s", "/the/same", "/a/much/longer/prefix"])(
+    "%s leaves a symbol that shares the tail of an rpath",
+    (to) => {
+      const source = join(scratch, "tail.c");
+      const library = join(scratch, "libtail.so");
+      writeFileSync(source, "int ib(void) { return 1; }");
+      run("gcc", "-shared", "-fPIC", "-Wl,-rpath,/old/same/x/lib", "-o", library, source);
+      const { bytes, problems } = relocateBinary(readFileSync(library), prefixMapOf([["/old/same", to]]));
+      expect(problems).toEqual([]);
+      writeFileSync(library, bytes ?? "");
+      expect(run("nm", "-D", "--defined-only", library)).toMatch(/ T ib$/m);
+      expect(run("patchelf", "--print-rpath", library).trim().replace(/^\/+/, "/")).toBe(`${to}/x/lib`);
+      expect(readelf(library)).toContain(" ib\n");
+    },
+  );
 });
