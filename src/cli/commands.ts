@@ -66,4 +66,9 @@ export const commands: readonly CommandEntry[] = [
     summary: "give a git ref its version",
     load: async () => (await import("./commands/version.js")).versionResolve,
   },
+  {
+    path: ["completion"],
+    summary: "print a script that completes commands, options and mirrors in a shell",
+    load: async () => (await import("./commands/completion.js")).completion,
+  },
 ];

@@ -1,10 +1,10 @@
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { exitCodes, Failure, interrupted } from "../base/failure.js";
 import type { Report } from "../base/progress.js";
 import type { CommandDefinition, CommandEntry } from "./command.js";
-import { commands, groups } from "./commands.js";
 import { givenOf } from "./given.js";
-import { addGlobalOptions, type Globals, globalsOf } from "./globals.js";
+import { type Globals, globalsOf } from "./globals.js";
+import { createProgram } from "./program.js";
 import { showError } from "./show-error.js";
 import { type ColorChoice, openTerminal, type Terminal } from "./terminal.js";
 
@@ -31,76 +31,16 @@ export async function runCommandLine(
     },
   });
   try {
-    await program.parseAsync([...words], { from: "user" });
+    if (argv[0] === "__complete") {
+      const { complete } = await import("./complete.js");
+      for (const line of await complete(program, argv.slice(1))) terminal.out(`${line}\n`);
+    } else await program.root.parseAsync([...words], { from: "user" });
   } catch (error) {
     process.exitCode = showError(parseError(error), { terminal, json, verbose });
   }
   await new Promise((resolve) => process.stdout.write("", resolve));
   // Idle connections and worker threads are of no use any more.
   process.exit();
-}
-
-interface ProgramOptions {
-  readonly version: string;
-  /** Shows help that is printed because something is missing. */
-  readonly onHelp: (text: string) => void;
-  run(entry: CommandEntry, definition: CommandDefinition, command: Command): Promise<void>;
-}
-
-/** The tree of commands. A command's own options are added when it is called, by `load()`. */
-export function createProgram({ version, onHelp, run }: ProgramOptions): Command {
-  const program = new Command("stowage")
-    .description("Puts Spack's binaries into any container registry and takes them out again.")
-    .usage("[options] <command>")
-    .helpCommand(false)
-    .enablePositionalOptions()
-    .showSuggestionAfterError()
-    .exitOverride()
-    // Errors are shown once, in one form, when they arrive at runCommandLine().
-    .configureOutput({ writeErr: onHelp, outputError: () => {} })
-    .configureHelp({
-      subcommandTerm: (command) => [command.name(), ...command.aliases()].join(", "),
-    })
-    .version(version, "-V, --version", "print the version");
-  addGlobalOptions(program, { hidden: false });
-  const entries = new Map<Command, CommandEntry>();
-  const load = async (_: Command, called: Command): Promise<void> => {
-    const entry = entries.get(called);
-    if (entry === undefined) return;
-    const definition = await entry.load();
-    definition.define(called);
-    addGlobalOptions(called, { hidden: true });
-    called
-      .addHelpText("after", "\nGlobal options: see `stowage --help`.")
-      .action(() => run(entry, definition, called));
-  };
-  program.hook("preSubcommand", load);
-  const parents = new Map<string, Command>();
-  for (const entry of commands) {
-    const [first, second] = entry.path;
-    let parent = second === undefined ? program : parents.get(first);
-    if (parent === undefined) {
-      parent = createGroup(program, first).hook("preSubcommand", load);
-      parents.set(first, parent);
-    }
-    const command = parent
-      .command(second ?? first)
-      .description(entry.summary)
-      .aliases([...(entry.aliases ?? [])]);
-    entries.set(command, entry);
-  }
-  return program;
-}
-
-function createGroup(program: Command, name: string): Command {
-  const group = program
-    .command(name)
-    .description(groups[name] ?? "")
-    .usage("<command> [options]")
-    .helpCommand(false)
-    .enablePositionalOptions();
-  addGlobalOptions(group, { hidden: true });
-  return group;
 }
 
 async function runCommand(

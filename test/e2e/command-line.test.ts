@@ -241,6 +241,42 @@ mirrors:
   });
 });
 
+describe("completion", () => {
+  const complete = (...words: readonly string[]): readonly string[] =>
+    stowage(["__complete", ...words], { SPACK_USER_CONFIG_PATH: join(scratch, "completed") })
+      .out.trimEnd()
+      .split("\n")
+      .map((line) => line.split("\t")[0] ?? "");
+
+  test("commands, options, values and mirrors complete; what is a file is left to the shell", () => {
+    mkdirSync(join(scratch, "completed"), { recursive: true });
+    writeFileSync(
+      join(scratch, "completed/mirrors.yaml"),
+      "mirrors:\n  main: file:///m\n  mine: file:///n\n",
+    );
+    expect(complete("mir")).toEqual(["mirror"]);
+    expect(complete("mirror", "se")).toEqual(["set", "set-url"]);
+    expect(complete("--json", "mirror", "rm", "m")).toEqual(["main", "mine"]);
+    expect(complete("mirror", "rm", "--scope", "user", "mai")).toEqual(["main"]);
+    expect(complete("find", "--color", "a")).toEqual(["auto", "always"]);
+    expect(complete("find", "--very")).toEqual(["--very-long"]);
+    expect(complete("find", "--sto")).toEqual(["--store"]);
+    expect(complete("mirror", "add", "--oci-passw")).toEqual(["--oci-password-variable"]);
+    expect(complete("find", "--store", "/")).toEqual([""]);
+  });
+
+  test("bash completes with the script it is given", () => {
+    const { out } = stowage(["completion", "bash"]);
+    const script = `stowage() { "${process.execPath}" "${program}" "$@"; }\n${out}
+COMP_WORDS=(stowage mirror se); COMP_CWORD=2; _stowage; echo "\${COMPREPLY[*]}"`;
+    const run = spawnSync("bash", ["-c", script], {
+      encoding: "utf8",
+      env: { HOME: scratch, PATH: "/usr/bin:/bin" },
+    });
+    expect(run.stdout).toBe("set set-url\n");
+  });
+});
+
 interface FindAnswer {
   readonly arguments: readonly string[];
   readonly stdout: string;
