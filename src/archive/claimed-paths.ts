@@ -30,7 +30,8 @@ export function createClaimedPaths({ refuse, imply, caseInsensitive }: ClaimOpti
   const assertNoCollision = (path: string, name: string): void => {
     const key = path.normalize("NFC").toLowerCase();
     const other = folded.get(key);
-    if (other !== undefined) throw refuse("name-collision", name, `is the same file as ${other} here`);
+    if (other !== undefined)
+      throw refuse(name, { code: "archive.name-collision", why: `is the same file as ${other} here` });
     folded.set(key, path);
   };
 
@@ -44,8 +45,12 @@ export function createClaimedPaths({ refuse, imply, caseInsensitive }: ClaimOpti
     const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
     const claim = claims.get(parent);
     if (claim === "symlink")
-      throw refuse("through-link", entry.name, "would be written through a symbolic link");
-    if (claim === "file") throw refuse("not-a-directory", entry.name, "is below a file");
+      throw refuse(entry.name, {
+        code: "archive.through-link",
+        why: "would be written through a symbolic link",
+      });
+    if (claim === "file")
+      throw refuse(entry.name, { code: "archive.not-a-directory", why: "is below a file" });
     if (claim !== undefined) return;
     claimParents(parent, entry);
     set(parent, entry, "implied");
@@ -56,7 +61,7 @@ export function createClaimedPaths({ refuse, imply, caseInsensitive }: ClaimOpti
     claim: (path, entry) => {
       const known = claims.get(path);
       if (known !== undefined && !(known === "implied" && entry.type === "directory"))
-        throw refuse("duplicate-entry", entry.name, "comes twice");
+        throw refuse(entry.name, { code: "archive.duplicate-entry", why: "comes twice" });
       claimParents(path, entry);
       set(path, entry, entry.type === "directory" || entry.type === "symlink" ? entry.type : "file");
       return known === undefined;

@@ -26,18 +26,16 @@ export const unpackedSizeLimit = (compressedSize: number): number =>
 /** Bytes of one component of a name (NAME_MAX). */
 const longestName = 255;
 
-/** The failure `archive.CODE` for an entry that is not let in. */
-export type Refuse = (code: string, name: string, why: string) => Failure;
+/** The failure for an entry that is not let in: `why` goes on after its name. */
+export type Refuse = (name: string, refusal: { readonly code: string; readonly why: string }) => Failure;
 
 export const refusing =
   (subject: string): Refuse =>
-  (code, name, why) => {
+  (name, { code, why }) => {
     // What another file system could hold is not the archive's fault.
-    const kind: FailureKind = code === "name-collision" ? "unsupported" : "corrupt";
-    return new Failure(kind, `refused to unpack ${subject}: entry ${JSON.stringify(name)} ${why}`, {
-      code: `archive.${code}`,
-      subject,
-    });
+    const kind: FailureKind = code === "archive.name-collision" ? "unsupported" : "corrupt";
+    const message = `refused to unpack ${subject}: entry ${JSON.stringify(name)} ${why}`;
+    return new Failure(kind, message, { code, subject });
   };
 
 /**
@@ -47,27 +45,31 @@ export const refusing =
  */
 export function assertSafeEntry(read: ReadTarEntry, limits: UnpackLimits, refuse: Refuse): void {
   const { type, name, linkName } = read;
-  if (type === "other") throw refuse("entry-type", name, "is neither file, directory nor link");
+  if (type === "other")
+    throw refuse(name, { code: "archive.entry-type", why: "is neither file, directory nor link" });
   assertSafeName(type === "directory" ? withoutSlash(name) : name);
-  if (type !== "file" && read.size > 0) throw refuse("size-invalid", name, "is no file but has content");
+  if (type !== "file" && read.size > 0)
+    throw refuse(name, { code: "archive.size-invalid", why: "is no file but has content" });
   // Spack writes 0755 and 0644; all that is taken over is the owner's right to execute.
   if (type === "file" && (read.mode & 0o7000) !== 0)
-    throw refuse("special-mode", name, `has mode ${read.mode.toString(8)}`);
+    throw refuse(name, { code: "archive.special-mode", why: `has mode ${read.mode.toString(8)}` });
   if (type === "hardlink") assertSafeName(linkName);
   if (
     type === "symlink" &&
     (linkName === "" || linkName.includes("\0") || byteLength(linkName) > limits.pathLength)
   )
-    throw refuse("unsafe-link", name, "is a link to no path");
+    throw refuse(name, { code: "archive.unsafe-link", why: "is a link to no path" });
 
   function assertSafeName(path: string): void {
-    if (path.startsWith("/")) throw refuse("unsafe-name", name, "has an absolute name");
+    if (path.startsWith("/"))
+      throw refuse(name, { code: "archive.unsafe-name", why: "has an absolute name" });
     const parts = path.split("/");
     if (parts.some((part) => part === "" || part === "." || part === ".." || part.includes("\0")))
-      throw refuse("unsafe-name", name, "has a name that is no plain path");
-    if (parts.length > limits.depth) throw refuse("too-deep", name, `is ${parts.length} directories deep`);
+      throw refuse(name, { code: "archive.unsafe-name", why: "has a name that is no plain path" });
+    if (parts.length > limits.depth)
+      throw refuse(name, { code: "archive.too-deep", why: `is ${parts.length} directories deep` });
     if (byteLength(path) > limits.pathLength || parts.some((part) => byteLength(part) > longestName))
-      throw refuse("name-too-long", name, "has too long a name");
+      throw refuse(name, { code: "archive.name-too-long", why: "has too long a name" });
   }
 }
 

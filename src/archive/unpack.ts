@@ -84,9 +84,11 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
 
   const entry = (read: ReadTarEntry): void => {
     entries += 1;
-    if (entries > limits.entries) throw refuse("too-many-entries", read.name, `is number ${entries}`);
+    if (entries > limits.entries)
+      throw refuse(read.name, { code: "archive.too-many-entries", why: `is number ${entries}` });
     size += read.size;
-    if (size > limits.size) throw refuse("too-large", read.name, `makes it more than ${limits.size} bytes`);
+    if (size > limits.size)
+      throw refuse(read.name, { code: "archive.too-large", why: `makes it more than ${limits.size} bytes` });
     assertSafeEntry(read, limits, refuse);
     if (prefix === undefined) findPrefix(read);
     else place(read);
@@ -96,7 +98,7 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
   const findPrefix = (read: ReadTarEntry): void => {
     prefix = prefixOf(read, leading.at(-1), options.hash);
     if (prefix === "" || (prefix === undefined && read.type !== "directory"))
-      throw refuse("prefix-unknown", read.name, "comes before a prefix");
+      throw refuse(read.name, { code: "archive.prefix-unknown", why: "comes before a prefix" });
     leading.push(read);
     if (prefix === undefined) return;
     sink.prefix?.(`/${prefix}`);
@@ -109,9 +111,10 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
     if (path === undefined) {
       // The directories above the prefix have entries, too.
       if (read.type === "directory" && prefix?.startsWith(`${name}/`)) return;
-      throw refuse("outside-prefix", read.name, `is not in the prefix /${prefix}`);
+      throw refuse(read.name, { code: "archive.outside-prefix", why: `is not in the prefix /${prefix}` });
     }
-    if (path === "" && read.type !== "directory") throw refuse("prefix-replaced", read.name, "is the prefix");
+    if (path === "" && read.type !== "directory")
+      throw refuse(read.name, { code: "archive.prefix-replaced", why: "is the prefix" });
     const existing = read.type === "hardlink" ? hardlinkTarget(read) : "";
     const isNew = paths.claim(path, read);
     if (read.type === "hardlink") sink.hardlink(path, existing);
@@ -132,7 +135,10 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
   const startFile = (path: string, read: ReadTarEntry): void => {
     const isMetadata = path === binaryDistributionName;
     if (isMetadata && read.size > largestMetadata)
-      throw refuse("too-large", read.name, `has ${read.size} bytes, more than ${largestMetadata}`);
+      throw refuse(read.name, {
+        code: "archive.too-large",
+        why: `has ${read.size} bytes, more than ${largestMetadata}`,
+      });
     if (isMetadata) metadata = [];
     const file = sink.file(path, { size: read.size, executable: (read.mode & 0o100) !== 0 });
     current = { sink: file, left: read.size, isMetadata };
@@ -142,9 +148,15 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
   const hardlinkTarget = ({ name, linkName }: ReadTarEntry): string => {
     const target = below(linkName);
     if (target === undefined)
-      throw refuse("link-outside-prefix", name, `is a hard link to ${linkName}, outside the prefix`);
+      throw refuse(name, {
+        code: "archive.link-outside-prefix",
+        why: `is a hard link to ${linkName}, outside the prefix`,
+      });
     if (!paths.isFile(target))
-      throw refuse("link-to-nothing", name, `is a hard link to ${linkName}, which is no file before it`);
+      throw refuse(name, {
+        code: "archive.link-to-nothing",
+        why: `is a hard link to ${linkName}, which is no file before it`,
+      });
     return target;
   };
 
@@ -182,27 +194,37 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
     push: (chunk) => {
       archiveSize += chunk.byteLength;
       if (archiveSize > limits.size)
-        throw broken("too-large", `refused to unpack ${subject}: it has more than ${limits.size} bytes`);
+        throw broken({
+          code: "archive.too-large",
+          message: `refused to unpack ${subject}: it has more than ${limits.size} bytes`,
+        });
       reader.push(chunk);
     },
     end: () => {
       reader.end();
       if (prefix === undefined || metadata === undefined)
-        throw broken("metadata-missing", `${subject} is no package of Spack's: no ${binaryDistributionName}`);
+        throw broken({
+          code: "archive.metadata-missing",
+          message: `${subject} is no package of Spack's: no ${binaryDistributionName}`,
+        });
       const distribution = decodeBinaryDistribution(Buffer.concat(metadata), subject);
       const said = absolute(`${distribution.buildPath}/${distribution.relativePrefix}`);
       if (said !== `/${prefix}`)
-        throw broken("prefix-mismatch", `${subject} holds /${prefix}, but says that it was made in ${said}`);
+        throw broken({
+          code: "archive.prefix-mismatch",
+          message: `${subject} holds /${prefix}, but says that it was made in ${said}`,
+        });
       const root = absolute(distribution.buildPath);
       const above = said.startsWith(`${root}/`) ? said.slice(root.length + 1).split("/").length : 0;
       for (const { name, target, levels } of climbing)
-        if (levels > above) throw refuse("climbing-link", name, `points out of the store, to ${target}`);
+        if (levels > above)
+          throw refuse(name, { code: "archive.climbing-link", why: `points out of the store, to ${target}` });
       return { prefix: said, distribution, entries, size };
     },
   };
 
-  function broken(code: string, message: string): Failure {
-    return new Failure("corrupt", message, { code: `archive.${code}`, subject });
+  function broken({ code, message }: { code: string; message: string }): Failure {
+    return new Failure("corrupt", message, { code, subject });
   }
 }
 
