@@ -5,6 +5,10 @@ export interface Benchmark {
   readonly name: string;
   readonly run: () => unknown;
   readonly peer?: { readonly name: string; readonly run: () => unknown } | undefined;
+  /** Undoes what a run of either left, not timed. */
+  readonly reset?: (() => void) | undefined;
+  /** Rounds that count, where a run takes so long that 11 would be too many. */
+  readonly rounds?: number | undefined;
   /** How many of `unit` one run does. */
   readonly count: number;
   /** `comparisons`, `specs`, `bytes`. */
@@ -33,13 +37,15 @@ export interface Timing {
  * Times both in turns (A B A B …), so that whatever else the machine does meets both. The first round warms
  * up and does not count.
  */
-export async function time(benchmark: Benchmark, { rounds = 11 } = {}): Promise<Timing> {
-  const { name, run, peer, count, unit, goal } = benchmark;
+export async function time(benchmark: Benchmark): Promise<Timing> {
+  const { name, run, peer, reset, rounds = 11, count, unit, goal } = benchmark;
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round <= rounds; round++) {
     const mine = await millisecondsOf(run);
+    reset?.();
     const other = peer === undefined ? Number.NaN : await millisecondsOf(peer.run);
+    reset?.();
     if (round === 0) continue;
     ours.push(mine);
     theirs.push(other);

@@ -16,7 +16,10 @@ if (unknown !== undefined) {
 }
 await build({
   absWorkingDir: root,
-  entryPoints: ["main", ...names].map((name) => `bench/${name}.ts`),
+  entryPoints: {
+    ...Object.fromEntries(["main", ...names].map((name) => [name, `bench/${name}.ts`])),
+    worker: "src/io/workers/worker.ts",
+  },
   outdir: "dist/bench",
   bundle: true,
   splitting: true,

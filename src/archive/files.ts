@@ -2,7 +2,7 @@
  * Files, as a port of synchronous calls: for hot loops in worker threads, where an asynchronous call for
  * each small file would cost about ten times as much.
  *
- * Paths and names are text as `base/file-name.ts` has it. Every method throws a Failure `file.*` that names the path.
+ * Paths and names are text as `base/file-name.ts` has it. Every method throws a Failure `disk.*` that names the path.
  */
 export interface Files {
   /** What a directory holds, in no order. */

@@ -28,7 +28,7 @@ const pieceSize = 1024 * 1024;
  * The tar archive of one prefix, byte for byte as Spack 1.3 makes it, while each file is read once.
  * A piece is valid until the next one is asked for. Returns what the archive's `binary_distribution` says.
  *
- * @throws Failure `archive.file-changed` for a file that changes while it is read; `file.*` for what cannot be read
+ * @throws Failure `archive.file-changed` for a file that changes while it is read; `disk.*` for what cannot be read
  */
 export function* packPrefix(request: PackRequest, files: Files): Generator<Uint8Array, BinaryDistribution> {
   const archiveName = request.prefix.replace(/^\/+|\/+$/g, "");

@@ -102,7 +102,10 @@ function unpack(archive: Buffer, options: Partial<UnpackOptions> & { chunk?: num
     { subject: "p.tar", ...options },
   );
   const chunk = options.chunk ?? archive.byteLength;
-  for (let at = 0; at < archive.byteLength; at += chunk) unpacker.push(archive.subarray(at, at + chunk));
+  // One buffer for all chunks, as a chunk is only valid during the call.
+  const buffer = Buffer.alloc(chunk);
+  for (let at = 0; at < archive.byteLength; at += chunk)
+    unpacker.push(buffer.subarray(0, archive.copy(buffer, 0, at)));
   unpacker.end();
   return calls;
 }

@@ -176,7 +176,7 @@ export function createUnpacker(sink: TreeSink, options: UnpackOptions): Unpacker
   const data = (chunk: Uint8Array): void => {
     if (current === undefined) return;
     current.left -= chunk.byteLength;
-    if (current.isMetadata) metadata?.push(chunk.slice());
+    if (current.isMetadata) metadata?.push(Buffer.from(chunk));
     current.sink.write(chunk);
     endIfDone();
   };

@@ -115,20 +115,28 @@ function statOf(stats: Stats, exact: () => BigIntStats): FileStat {
   return { type, mode: stats.mode & 0o7777, size: stats.size, mtimeMs: stats.mtimeMs, identity };
 }
 
-const kinds: Readonly<Record<string, readonly [FailureKind, string, string]>> = {
-  ENOENT: ["not-found", "file.not-found", "it does not exist"],
-  ENOTDIR: ["not-found", "file.not-found", "a part of its path is not a directory"],
-  EACCES: ["denied", "file.denied", "permission denied"],
-  EPERM: ["denied", "file.denied", "operation not permitted"],
-  EROFS: ["denied", "file.read-only", "the file system is read-only"],
-  EEXIST: ["conflict", "file.exists", "something is there already"],
-  ENOTEMPTY: ["conflict", "file.exists", "a directory is there and not empty"],
-  ELOOP: ["conflict", "file.is-link", "it is a symbolic link"],
-  ENOSPC: ["unavailable", "file.disk-full", "no space left on the device"],
-  EDQUOT: ["unavailable", "file.disk-full", "the disk quota is used up"],
-  EMFILE: ["unavailable", "file.too-many-open", "too many files are open"],
-  ENAMETOOLONG: ["unsupported", "file.name-too-long", "the name is too long"],
+interface Meaning {
+  readonly kind: FailureKind;
+  readonly code: string;
+  readonly found: string;
+}
+
+const meanings: Readonly<Record<string, Meaning>> = {
+  ENOENT: { kind: "not-found", code: "disk.missing", found: "it does not exist" },
+  ENOTDIR: { kind: "not-found", code: "disk.missing", found: "a part of its path is no directory" },
+  EACCES: { kind: "denied", code: "disk.denied", found: "permission denied" },
+  EPERM: { kind: "denied", code: "disk.denied", found: "operation not permitted" },
+  EROFS: { kind: "denied", code: "disk.denied", found: "the file system is read-only" },
+  EEXIST: { kind: "conflict", code: "disk.exists", found: "something is there already" },
+  ENOTEMPTY: { kind: "conflict", code: "disk.exists", found: "a directory is there and not empty" },
+  ELOOP: { kind: "conflict", code: "disk.is-link", found: "it is a symbolic link" },
+  ENOSPC: { kind: "unavailable", code: "store.no-space", found: "no space left there" },
+  EDQUOT: { kind: "unavailable", code: "store.no-space", found: "the disk quota is used up" },
+  EMFILE: { kind: "unavailable", code: "disk.too-many-open", found: "too many files are open" },
+  ENAMETOOLONG: { kind: "unsupported", code: "disk.name-too-long", found: "the name is too long" },
 };
+
+const unknown: Omit<Meaning, "found"> = { kind: "unavailable", code: "disk.failed" };
 
 function doing<T>(verb: string, path: string, work: () => T): T {
   try {
@@ -139,8 +147,8 @@ function doing<T>(verb: string, path: string, work: () => T): T {
 }
 
 /** The failure for an error of a file call; what no system call reported is a bug and stays as it is. */
-export function fileFailure(error: unknown, verb: string, path: string): unknown {
+function fileFailure(error: unknown, verb: string, path: string): unknown {
   if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return error;
-  const [kind, code, found] = kinds[String(error.code)] ?? ["unavailable", "file.failed", String(error.code)];
+  const { kind, code, found } = meanings[String(error.code)] ?? { ...unknown, found: String(error.code) };
   return new Failure(kind, `cannot ${verb} ${path}: ${found}`, { code, subject: path, cause: error });
 }

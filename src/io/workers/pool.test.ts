@@ -64,7 +64,7 @@ test("a Failure crosses threads with kind, code, hint, subject and cause", async
   expect(error).toBeInstanceOf(Failure);
   expect(error).toMatchObject({
     kind: "not-found",
-    code: "file.not-found",
+    code: "disk.missing",
     subject: join(scratch, "none"),
     cause: { code: "ENOENT" },
   });
