@@ -316,7 +316,7 @@ const damage: ReadonlySet<string> = new Set([
   "install.blob-corrupt",
   "archive.gzip-invalid",
   "archive.truncated",
-  "file.not-found",
+  "disk.missing",
 ]);
 
 const isDamaged = (error: unknown): boolean => error instanceof Failure && damage.has(error.code);

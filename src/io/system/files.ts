@@ -147,7 +147,7 @@ function doing<T>(verb: string, path: string, work: () => T): T {
 }
 
 /** The failure for an error of a file call; what no system call reported is a bug and stays as it is. */
-function fileFailure(error: unknown, verb: string, path: string): unknown {
+export function fileFailure(error: unknown, verb: string, path: string): unknown {
   if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return error;
   const { kind, code, found } = meanings[String(error.code)] ?? { ...unknown, found: String(error.code) };
   return new Failure(kind, `cannot ${verb} ${path}: ${found}`, { code, subject: path, cause: error });
