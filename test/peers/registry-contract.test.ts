@@ -3,7 +3,7 @@ import { createMemoryRegistry } from "../../src/oci/memory.js";
 import { parseRepositoryName } from "../../src/oci/reference.js";
 import { openTestClient, type TestClient } from "../support/client.js";
 import { hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.js";
-import { startRegistry } from "../support/registry.js";
+import { pem, startRegistry } from "../support/registry.js";
 import { registryContract } from "./registry-contract.js";
 
 const alice = { username: "alice", password: "secret" };
@@ -29,7 +29,25 @@ describe("in memory, without HTTP", () => {
   registryContract({ open: (name) => registry.repository(parseRepositoryName(name)) });
 });
 
-describe("our registry", () => overHttp(() => startRegistry(), openTestClient));
+describe("our registry in memory", () => overHttp(() => startRegistry(), openTestClient));
+
+describe("our registry on disk, over TLS", () =>
+  overHttp(
+    () => startRegistry({ storage: "disk", tls: true }),
+    (url) => openTestClient(url, { tls: { ca: pem("ca") } }),
+  ));
+
+describe("our registry with htpasswd", () =>
+  overHttp(
+    () => startRegistry({ htpasswd }),
+    (url) => openTestClient(url, { login: alice }),
+  ));
+
+describe("our registry with tokens", () =>
+  overHttp(
+    () => startRegistry({ htpasswd, token: true }),
+    (url) => openTestClient(url, { login: alice }),
+  ));
 
 describe.skipIf(!hasDockerRegistry)("docker-registry", () =>
   overHttp(startDockerRegistry, openTestClient, { sha512: false, deleteByTag: false }),

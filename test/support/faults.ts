@@ -36,7 +36,8 @@ export function withFaults(handler: Handler, choose: ChooseFault): Handler {
   };
 }
 
-class Cut extends Error {}
+/** What a fault throws: the one error of a registry that is meant to be. */
+export class Cut extends Error {}
 
 async function withFault(handler: Handler, request: Request, fault: Fault): Promise<Response> {
   if (fault === "reset") throw new Cut();

@@ -12,7 +12,7 @@ import { createMemoryStorage } from "../../src/server/memory-storage.js";
 import { createRegistry } from "../../src/server/registry.js";
 import type { Storage } from "../../src/server/storage.js";
 import { createTokenAccess } from "../../src/server/token-access.js";
-import { type ChooseFault, withFaults } from "./faults.js";
+import { type ChooseFault, Cut, withFaults } from "./faults.js";
 import { scratchDirectory } from "./fixtures.js";
 
 export interface TestRegistryOptions {
@@ -51,7 +51,9 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   const scratch = options.storage === "disk" && options.root === undefined ? scratchDirectory() : undefined;
   const root = options.root ?? scratch?.path;
   const clock = { now: () => Date.now() };
-  const onError = (error: unknown): void => console.error("registry:", error);
+  const onError = (error: unknown): void => {
+    if (!(error instanceof Cut)) console.error("registry:", error);
+  };
   const storage =
     root === undefined ? createMemoryStorage({ clock }) : openDiskStorage({ root, clock, onError });
   const handler = createRegistry({ storage, access: accessOf(options), readOnly, onError });

@@ -14,7 +14,7 @@ export interface GivenCredential {
 }
 
 export interface CredentialsOptions extends Surroundings {
-  /** Asked before all files; the one for the longest name first. */
+  /** Asked before all files; the one for the longest name first. The list may still grow. */
   readonly given?: readonly GivenCredential[] | undefined;
 }
 
@@ -23,11 +23,12 @@ export interface CredentialsOptions extends Surroundings {
  * Files are read when a registry asks for a login, not before.
  */
 export function openCredentials({ given = [], ...surroundings }: CredentialsOptions): CredentialStore {
-  const byLength = [...given].sort((a, b) => (b.name?.length ?? 0) - (a.name?.length ?? 0));
   let read: Promise<readonly LoginFile[]> | undefined;
   return {
     async find({ domain, name }, call) {
-      const mine = byLength.find((each) => each.domain === domain && isWithin(name, each.name));
+      const [mine] = given
+        .filter((each) => each.domain === domain && isWithin(name, each.name))
+        .sort((a, b) => (b.name?.length ?? 0) - (a.name?.length ?? 0));
       if (mine !== undefined) return mine.credential;
       read ??= readFiles(surroundings);
       for (const file of await read) {

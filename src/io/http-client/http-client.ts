@@ -143,8 +143,21 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
     return answer;
   }
 
-  /** One request, through its redirects, within the limits of its host. */
+  /** One request, and where its answer leaves open what it means, the one that says more. */
   async function exchange(
+    request: HttpRequest,
+    authorization: string | undefined,
+    call: Call | undefined,
+  ): Promise<Answer> {
+    const answer = await admitted(request, authorization, call);
+    if (request.method !== "HEAD" || !isDoubtful(answer)) return answer;
+    const said = await admitted({ ...request, method: "GET", streamed: true }, authorization, call);
+    said.body?.destroy();
+    return said;
+  }
+
+  /** One request, through its redirects, within the limits of its host. */
+  async function admitted(
     request: HttpRequest,
     authorization: string | undefined,
     call: Call | undefined,
@@ -260,3 +273,10 @@ function redirectOf(answer: Answer): URL | undefined {
     throw unexpected(answer, `to a ${answer.method}`);
   return to;
 }
+
+/**
+ * A HEAD cannot say why: whether a 403 is about us or about too many requests, whether a 404 is the registry's
+ * own word or that of anything else that answers there.
+ */
+const isDoubtful = ({ status, header }: Answer): boolean =>
+  status === 403 || (status === 404 && !/^(application\/.*json|$)/i.test(header("content-type") ?? ""));

@@ -2,10 +2,9 @@ import type { Call } from "../../base/call.js";
 import type { Digest } from "../../oci/digest.js";
 import type { BlobStore } from "../../oci/repository.js";
 import { corrupt } from "../../oci/verified.js";
-import type { Answer } from "../http-client/answer.js";
-import { answerFailure, errorsOf, unexpected } from "../http-client/answer.js";
+import { type Answer, answerFailure, errorsOf, unexpected } from "../http-client/answer.js";
 import { download } from "./download.js";
-import { type Action, type Endpoint, isDoubtful, saysAbsent } from "./endpoint.js";
+import { type Action, type Endpoint, saysAbsent } from "./endpoint.js";
 import { upload } from "./upload.js";
 
 export function remoteBlobs(endpoint: Endpoint): BlobStore {
@@ -16,12 +15,10 @@ export function remoteBlobs(endpoint: Endpoint): BlobStore {
     actions: readonly Action[],
     call: Call | undefined,
   ): Promise<number | undefined> {
-    const request = { url: endpoint.url(`blobs/${digest}`), access: endpoint.access(actions) };
-    let answer = await client.send({ method: "HEAD", ...request }, call);
-    if (isDoubtful(answer)) {
-      answer = await client.send({ method: "GET", streamed: true, ...request }, call);
-      answer.body?.destroy();
-    }
+    const answer = await client.send(
+      { method: "HEAD", url: endpoint.url(`blobs/${digest}`), access: endpoint.access(actions) },
+      call,
+    );
     if (saysAbsent(answer, endpoint, ["BLOB_UNKNOWN", "NAME_UNKNOWN"])) return undefined;
     const length = answer.header("content-length");
     if (answer.status !== 200 || length === undefined) throw unexpected(answer, "without a size");

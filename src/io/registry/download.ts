@@ -2,9 +2,10 @@ import type { Bytes } from "../../base/bytes.js";
 import { type Call, checkInterrupted } from "../../base/call.js";
 import type { Descriptor } from "../../oci/descriptor.js";
 import { blobMissing } from "../../oci/memory.js";
-import { corrupt, verified } from "../../oci/verified.js";
-import { type Answer, unexpected } from "../http-client/answer.js";
+import { verified } from "../../oci/verified.js";
+import { type Answer, describeAnswer, exchangeOf, unexpected } from "../http-client/answer.js";
 import { cutShort, networkFailure } from "../http-client/transient.js";
+import { TransientFailure } from "../http-client/tries.js";
 import { type Endpoint, saysAbsent } from "./endpoint.js";
 
 /** A blob's bytes, verified. A transfer that breaks goes on where it was, by range. */
@@ -63,11 +64,10 @@ function startOf(
   if (saysAbsent(answer, endpoint, ["BLOB_UNKNOWN", "NAME_UNKNOWN"]))
     return refuse(blobMissing(endpoint.label, digest));
   if (answer.header("content-encoding") !== undefined && answer.header("content-encoding") !== "identity")
-    return refuse(unexpected(answer, "with a Content-Encoding that was not asked for"));
+    return refuse(unexpected(answer, "in a Content-Encoding that was not asked for"));
   if (answer.status === 200) {
     const length = answer.header("content-length");
-    if (length !== undefined && Number(length) !== size)
-      return refuse(corrupt(`${endpoint.label}@${digest}`, `has ${length} bytes, promised were ${size}`));
+    if (length !== undefined && Number(length) !== size) return refuse(otherLength(answer, size));
     return offset;
   }
   if (answer.status === 206) {
@@ -78,3 +78,11 @@ function startOf(
   }
   return refuse(unexpected(answer));
 }
+
+/** A proxy may have cut it short once; where it is so again, the registry has something else. */
+const otherLength = (answer: Answer, size: number): TransientFailure =>
+  new TransientFailure(
+    "corrupt",
+    `${describeAnswer(answer)} with ${answer.header("content-length")} bytes, promised were ${size}`,
+    { code: "oci.blob-corrupt", exchange: exchangeOf(answer), most: 3 },
+  );

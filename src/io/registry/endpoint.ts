@@ -61,12 +61,6 @@ export function saysAbsent(answer: Answer, { origin }: Endpoint, codes: readonly
   return answer.bytes.byteLength === 0;
 }
 
-/** A HEAD cannot say why: a 404 that may be anyone's is asked again by GET. */
-export const isDoubtful = (answer: Answer): boolean =>
-  answer.method === "HEAD" &&
-  answer.status === 404 &&
-  !/^application\/.*json|^$/i.test(answer.header("content-type") ?? "");
-
 /** @throws RegistryFailure `registry.unexpected-answer` */
 export function locationOf(answer: Answer): URL {
   const header = answer.header("location");

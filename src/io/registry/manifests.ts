@@ -7,7 +7,7 @@ import type { Manifest, ManifestStore } from "../../oci/repository.js";
 import { assertDigest } from "../../oci/verified.js";
 import { type Answer, answerFailure, errorsOf, isWebPage, unexpected } from "../http-client/answer.js";
 import { remove } from "./blobs.js";
-import { type Endpoint, isCommitted, isDoubtful, saysAbsent } from "./endpoint.js";
+import { type Endpoint, isCommitted, saysAbsent } from "./endpoint.js";
 import { addReferrer, removeReferrer } from "./referrers.js";
 
 const accepted = [
@@ -35,7 +35,7 @@ export function remoteManifests(endpoint: Endpoint): ManifestStore {
   const store: ManifestStore = {
     async stat(reference, call) {
       const answer = await ask("HEAD", reference, call);
-      if (isAbsent(answer) && !isDoubtful(answer)) return undefined;
+      if (isAbsent(answer)) return undefined;
       const size = answer.header("content-length");
       const mediaType = mediaTypeIn(answer);
       const digest = answer.header("docker-content-digest") ?? (isDigest(reference) ? reference : undefined);
