@@ -5,9 +5,9 @@ import {
   binaryDistributionName,
   encodeBinaryDistribution,
 } from "./binary-distribution.js";
-import type { Files, FileStat, OpenFile } from "./files.js";
+import type { FileStat, Files, OpenFile } from "./files.js";
 import { createRelocatableScanner, type RelocatableScanner } from "./relocatable.js";
-import { encodeTarHeader, paddingOf, recordSize, type TarEntry } from "./tar-header.js";
+import { blockSize, encodeTarHeader, paddingOf, recordSize, type TarEntry } from "./tar-header.js";
 
 export interface PackRequest {
   /** The package's prefix, as its own files name it: absolute. */
@@ -33,8 +33,8 @@ const pieceSize = 1024 * 1024;
 export function* packPrefix(request: PackRequest, files: Files): Generator<Uint8Array, BinaryDistribution> {
   const archiveName = request.prefix.replace(/^\/+|\/+$/g, "");
   const { sbangInstallPath, buildPath, hashToPrefix } = request.distribution;
-  const scanner = createRelocatableScanner([...hashToPrefix.values(), sbangInstallPath, buildPath]);
   const prefixes = [...hashToPrefix.values(), sbangInstallPath, buildPath];
+  const scanner = createRelocatableScanner(prefixes);
   const relocate = { binary: [] as string[], text: [] as string[], links: [] as string[] };
   const firstNames = new Map<string, string>();
   const piece = Buffer.alloc(pieceSize + 16 * 1024);
@@ -136,7 +136,7 @@ export function* packPrefix(request: PackRequest, files: Files): Generator<Uint8
   const name = `${archiveName}/${binaryDistributionName}`;
   yield count(encodeTarHeader({ type: "file", name, mode: 0o644, size: metadata.byteLength }));
   yield count(metadata);
-  const padded = written + paddingOf(metadata.byteLength) + 2 * 512;
+  const padded = written + paddingOf(metadata.byteLength) + 2 * blockSize;
   yield new Uint8Array(Math.ceil(padded / recordSize) * recordSize - written);
   return distribution;
 }

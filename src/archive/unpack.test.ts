@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -9,13 +10,13 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { lstatSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { systemFiles } from "../io/system/files.js";
-import { encodeBinaryDistribution } from "./binary-distribution.js";
+import { binaryDistributionName, encodeBinaryDistribution } from "./binary-distribution.js";
 import { gunzip } from "./gunzip.js";
+import { packPrefix } from "./pack.js";
 import { encodeTarHeader, paddingOf, type TarEntry } from "./tar-header.js";
 import { createUnpacker, type UnpackOptions } from "./unpack.js";
 import { createTreeWriter } from "./write-tree.js";
@@ -282,6 +283,48 @@ function tree(directoryPath: string): Record<string, string> {
   }
   return found;
 }
+
+test("what packPrefix() packs unpacks to the same tree, names that are not UTF-8 and hard links included", () => {
+  const directoryPath = join(scratch, "round-trip");
+  mkdirSync(join(directoryPath, ".spack"), { recursive: true });
+  mkdirSync(join(directoryPath, "empty"));
+  const odd = `${directoryPath}/odd-\udcff`;
+  {
+    using created = systemFiles.create(odd, 0o755);
+    created.write(Buffer.alloc(3_000_000, "content\n"));
+  }
+  systemFiles.link(odd, `${directoryPath}/zz-${"long-".repeat(30)}`);
+  systemFiles.symlink("odd-\udcff", `${directoryPath}/link`);
+  const request = {
+    prefix: "/opt/store/round-trip",
+    directory: directoryPath,
+    distribution: {
+      sbangInstallPath: "/opt/store/bin/sbang",
+      buildPath: "/opt/store",
+      spackPrefix: "/opt/spack",
+      relativePrefix: "round-trip",
+      hashToPrefix: new Map(),
+    },
+  };
+  const target = join(scratch, "round-trip-unpacked");
+  using writer = createTreeWriter(systemFiles, target);
+  const unpacker = createUnpacker(writer, { subject: "round-trip" });
+  for (const piece of packPrefix(request, systemFiles)) unpacker.push(piece);
+  unpacker.end();
+  rmSync(join(target, binaryDistributionName));
+  const listing = (at: string) =>
+    spawnSync("sh", ["-c", "find . -printf '%p %m %s %n %l\\n' | sort; cat odd* | sha256sum"], { cwd: at })
+      .stdout;
+  expect(
+    listing(target)
+      .toString("latin1")
+      .replace(/^\. .*/m, ""),
+  ).toBe(
+    listing(directoryPath)
+      .toString("latin1")
+      .replace(/^\. .*/m, ""),
+  );
+});
 
 const layouts = ["cache", "cache-023", "cache-021"].filter((name) =>
   existsSync(`../shared/fixtures/oci/${name}`),

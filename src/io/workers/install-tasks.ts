@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { type FinishJob, finishPackage } from "../../install/finish.js";
-import { materialize, type MaterializeJob, type Materialized } from "../../install/materialize.js";
+import { type Materialized, type MaterializeJob, materialize } from "../../install/materialize.js";
 import { type Verified, verifyPrefix } from "../../install/verify.js";
 import { installFiles } from "../install/files.js";
 import type { TaskContext } from "./task.js";

@@ -88,15 +88,13 @@ test("an aborted signal ends the task as interrupted, and leaves no file", async
   expect(existsSync(out)).toBe(false);
 });
 
-test("close() fails what still runs", async () => {
+test("close() fails what still runs, and what waits", async () => {
   const workers = createWorkers({ threads: 1 });
-  const running = workers.run("pack", {
-    prefix: "/opt/store/p",
-    directory,
-    distribution,
-    out: join(scratch, "closed.tar.gz"),
-  });
-  const failed = expect(running).rejects.toThrow("worker thread ended");
+  const pack = (name: string) =>
+    workers.run("pack", { prefix: "/opt/store/p", directory, distribution, out: join(scratch, name) });
+  const running = expect(pack("running.tar.gz")).rejects.toThrow("worker thread ended");
+  const waiting = expect(pack("waiting.tar.gz")).rejects.toThrow("closed");
   await workers.close();
-  await failed;
+  await Promise.all([running, waiting]);
+  expect(existsSync(join(scratch, "waiting.tar.gz"))).toBe(false);
 });

@@ -13,7 +13,7 @@ export interface Workers extends AsyncDisposable {
     input: TaskInput<Name>,
     options?: RunOptions,
   ): Promise<TaskResult<Name>>;
-  /** Ends the threads; what still runs fails. */
+  /** Ends the threads; what still runs or waits fails. */
   close(): Promise<void>;
 }
 
@@ -28,8 +28,10 @@ export function createWorkers({ threads }: { threads: number }): Workers {
   const limiter = createLimiter(Math.max(1, threads));
   const idle: Thread[] = [];
   const all = new Set<Thread>();
+  let closed = false;
 
   const close = async (): Promise<void> => {
+    closed = true;
     const ending = [...all];
     all.clear();
     idle.length = 0;
@@ -41,6 +43,7 @@ export function createWorkers({ threads }: { threads: number }): Workers {
     run: (name, input, options = {}) =>
       limiter(async () => {
         checkInterrupted(options);
+        if (closed) throw new Error(`the worker threads are closed, "${name}" cannot run`);
         const thread = idle.pop() ?? startThread();
         all.add(thread);
         try {
