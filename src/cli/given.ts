@@ -7,7 +7,7 @@ export interface Given {
   argument(index: number): string;
   /** The arguments that a final `...` collected. */
   rest(index: number): readonly string[];
-  /** The arguments that a final `...` collected, as one text of specs: `hdf5 +mpi` is one spec in two arguments. */
+  /** The specs that a final `...` collected: `hdf5 +mpi ^zlib@1.3` is one in three arguments, as in Spack. */
   specs(index: number): readonly string[];
   optional(index: number): string | undefined;
   text(option: string): string | undefined;
@@ -39,8 +39,13 @@ export function givenOf(command: Command, options: Readonly<Record<string, unkno
     optional,
     rest: (index) => textList(processed[index]),
     specs(index) {
-      const words = textList(processed[index]);
-      return words.length === 0 ? [] : [words.join(" ")];
+      const specs: string[] = [];
+      for (const word of textList(processed[index])) {
+        const last = specs.at(-1);
+        if (last !== undefined && goesOn.test(word)) specs[specs.length - 1] = `${last} ${word}`;
+        else specs.push(word);
+      }
+      return specs;
     },
     text,
     texts: (option) => textList(options[option]),
@@ -60,6 +65,9 @@ export function givenOf(command: Command, options: Readonly<Record<string, unkno
     },
   };
 }
+
+/** How a word begins that says more of the spec before it. */
+const goesOn = /^([+~%^@-]|[\w-]+:?==?)/;
 
 const textList = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
