@@ -39,8 +39,9 @@ test.skipIf(!canUnshare).each(Object.entries(expected.roots))(
     const args = [join(shared, "oci/cache"), root, scratch.path, greet.cache].join(" ");
     const { stdout, stderr } = inOwnOpt(`${process.execPath} --import tsx ${child} ${args}`);
     expect(stderr).toBe("");
-    expect(JSON.parse(stdout)).toMatchObject({ failed: [] });
-    expect(JSON.parse(stdout).tree).toEqual(tree);
+    const result = JSON.parse(stdout.replace("ready\n", ""));
+    expect(result).toMatchObject({ failed: [] });
+    expect(result.tree).toEqual(tree);
   },
 );
 
