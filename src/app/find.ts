@@ -1,18 +1,18 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { Failure } from "../base/failure.js";
-import { openStore } from "../io/store/disk-store.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { createMatcher } from "../spec/matches.js";
 import { parseSpecs } from "../spec/parse-spec.js";
 import { specFormatOf } from "../store/database.js";
 import { openContext, type StowageOptions } from "./context.js";
+import { openInstalled } from "./installed.js";
 
 export interface FindOptions extends StowageOptions {
   /** `true`: only what was asked for; `false`: only what came along as a dependency. */
   readonly explicit?: boolean | undefined;
   /** Externals only. */
   readonly external?: boolean | undefined;
+  /** The store's paths are below this directory. */
+  readonly sysroot?: string | undefined;
 }
 
 export interface FoundPackage {
@@ -38,14 +38,8 @@ export interface FindResult {
  */
 export async function find(specs: readonly string[] = [], options: FindOptions = {}): Promise<FindResult> {
   const context = await openContext(options);
-  const { root } = context.installTree;
-  if (!existsSync(join(root, ".spack-db/index.json")))
-    throw new Failure("not-found", `there is no store at ${root}: it has no .spack-db/index.json`, {
-      code: "store.missing",
-      subject: root,
-      hint: "Name the root of an install tree with --store.",
-    });
-  const database = await (await openStore(root)).readDatabase(context);
+  const { store, root } = await openInstalled(context, options.sysroot);
+  const database = await store.readDatabase(context);
   const nodes = new Map([...database.records].map(([hash, { spec }]) => [hash, spec]));
   const graph: SpecGraph = { roots: [], nodes, format: specFormatOf(database.version) };
   const matches = createMatcher(graph);

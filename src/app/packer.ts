@@ -1,9 +1,9 @@
 import { createReadStream } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Workers } from "../io/workers/pool.js";
 import { parseDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
-import type { Workers } from "../io/workers/pool.js";
 import type { Packer } from "../push/packer.js";
 
 export interface PackerOptions {

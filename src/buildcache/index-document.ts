@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from "../base/decode.js";
 import { concat, textOf, utf8 } from "../base/bytes.js";
+import { isObject, type JsonObject } from "../base/decode.js";
 import { Failure } from "../base/failure.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { type DagHash, isDagHash } from "../spec/dag-hash.js";

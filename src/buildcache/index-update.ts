@@ -1,8 +1,8 @@
+import { readAll, utf8 } from "../base/bytes.js";
 import { type Call, checkInterrupted } from "../base/call.js";
 import type { Clock, Random } from "../base/clock.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
-import { readAll, utf8 } from "../base/bytes.js";
 import { contentOf } from "../oci/content.js";
 import type { Digest } from "../oci/digest.js";
 import { decodeImageManifest, encodeManifest } from "../oci/manifest.js";

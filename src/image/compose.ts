@@ -7,9 +7,9 @@ import { formatEnvironment } from "../environment/environment.js";
 import type { Descriptor } from "../oci/descriptor.js";
 import { digestOf } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
+import type { Manifest } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { targetOf } from "../spec/target.js";
-import type { Manifest } from "../oci/repository.js";
 import type { BaseImage } from "./base-image.js";
 
 /** Names that OCI gives to Spack's families of processors; others are the same in both. */

@@ -5,7 +5,7 @@ import { createLimiter, type Limiter } from "../base/limit.js";
 import type { Task } from "../base/progress.js";
 import { type Layer, readEntry } from "../buildcache/entry.js";
 import { packageTag } from "../buildcache/tag.js";
-import { imageEnvironment, parseEnvironment, type PrefixInspections } from "../environment/environment.js";
+import { imageEnvironment, type PrefixInspections, parseEnvironment } from "../environment/environment.js";
 import type { BaseImage } from "../image/base-image.js";
 import { composePackage } from "../image/package-image.js";
 import type { Digest } from "../oci/digest.js";

@@ -1,14 +1,14 @@
 import { utf8 } from "../../src/base/bytes.js";
-import { composePackage } from "../../src/image/package-image.js";
 import { packageTag } from "../../src/buildcache/tag.js";
+import { composePackage } from "../../src/image/package-image.js";
 import { contentOf } from "../../src/oci/content.js";
 import { digestOf } from "../../src/oci/digest.js";
 import { mediaTypes } from "../../src/oci/media-types.js";
 import type { Repository } from "../../src/oci/repository.js";
 import type { ConcreteSpec, SpecGraph } from "../../src/spec/concrete-spec.js";
+import { topologicalOrder } from "../../src/spec/graph.js";
 import { dagHashOf } from "../../src/spec/hash-check.js";
 import { decodeNode } from "../../src/spec/node.js";
-import { topologicalOrder } from "../../src/spec/graph.js";
 
 /** A made-up package with a right DAG hash, as Spack 1.x would write it. */
 export function makePackage(

@@ -1,28 +1,26 @@
-import { spawn, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { scratchDirectory } from "./fixtures.js";
 
 /** Why a program cannot be used in a test; undefined where it is there. */
 export const missingProgram = (name: string): string | undefined =>
   spawnSync(name, ["--version"]).error === undefined ? undefined : `${name} is not installed`;
 
-/** Runs a program of somebody else's to its end. Fails with what it wrote, so that a test says why. */
-export function run(
+/**
+ * Runs a program of somebody else's to its end, while servers in this process go on answering. Fails with what it
+ * wrote, so that a test says why.
+ */
+export async function run(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): string {
-  const done = spawnSync(program, args, {
-    encoding: "utf8",
-    env: { ...process.env, ...env },
-    maxBuffer: 1 << 26,
-  });
-  if (done.error !== undefined) throw done.error;
-  if (done.status !== 0)
-    throw new Error(`${program} ${args.join(" ")}: exit ${done.status}\n${done.stderr}${done.stdout}`);
-  return done.stdout;
+): Promise<string> {
+  const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 26, timeout: 120_000 };
+  const { stdout } = await promisify(execFile)(program, args, options);
+  return stdout;
 }
 
 /** A port that was free a moment ago: for servers that cannot choose their own. */
@@ -74,14 +72,16 @@ export async function startDockerRegistry(): Promise<DockerRegistry> {
 }
 
 /** Runs a command in an image of a registry, in a chroot with the image's environment. */
-export function runInImage(image: string, command: readonly string[]): string {
+export async function runInImage(image: string, command: readonly string[]): Promise<string> {
   using scratch = scratchDirectory();
   const storage = ["--root", join(scratch.path, "root"), "--runroot", join(scratch.path, "run")];
   const env = { STORAGE_DRIVER: "vfs", BUILDAH_ISOLATION: "chroot" };
-  const name = run("buildah", [...storage, "from", "--tls-verify=false", `docker://${image}`], env).trim();
+  const name = (
+    await run("buildah", [...storage, "from", "--tls-verify=false", `docker://${image}`], env)
+  ).trim();
   try {
-    return run("buildah", [...storage, "run", "--isolation=chroot", name, "--", ...command], env);
+    return await run("buildah", [...storage, "run", "--isolation=chroot", name, "--", ...command], env);
   } finally {
-    run("buildah", [...storage, "rm", name], env);
+    await run("buildah", [...storage, "rm", name], env);
   }
 }

@@ -1,0 +1,86 @@
+import { Failure } from "../base/failure.js";
+import { graphOfIndex } from "../buildcache/index-document.js";
+import type { IndexResult } from "../buildcache/index-update.js";
+import {
+  readIndex as readStoredIndex,
+  updateIndex as updateStoredIndex,
+} from "../buildcache/index-update.js";
+import { systemClock, systemRandom } from "../io/system/clock.js";
+import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import { openContext, type StowageOptions } from "./context.js";
+import { openRegistries } from "./registries.js";
+
+export interface UpdateIndexOptions extends StowageOptions {
+  /** Read every package again instead of trusting the index that is there. */
+  readonly full?: boolean | undefined;
+}
+
+/** Makes the index of a mirror say what is in it. @throws Failure `mirror.*`, `oci.*` */
+export async function updateIndex(
+  mirrorName: string,
+  options: UpdateIndexOptions = {},
+): Promise<IndexResult> {
+  const context = await openContext(options);
+  const mirror = await context.mirror(mirrorName);
+  await using registries = openRegistries(context);
+  const repository = await registries.mirror(mirror, "push");
+  return updateStoredIndex(repository, {
+    clock: systemClock,
+    random: systemRandom,
+    full: options.full,
+    jobs: context.jobs,
+    signal: context.signal,
+    report: context.report,
+  });
+}
+
+export interface ListOptions extends StowageOptions {
+  /** Only this mirror, instead of all that packages are fetched from. */
+  readonly mirror?: string | undefined;
+  /** Specs of which one must match. */
+  readonly specs?: readonly string[] | undefined;
+}
+
+export interface ListedPackage {
+  readonly spec: ConcreteSpec;
+  /** Mirrors that have it, first the one it would be fetched from. */
+  readonly mirrors: readonly string[];
+}
+
+/**
+ * The packages of one mirror, or of all, as their indices tell.
+ * @throws Failure `buildcache.index-missing` where a mirror has no index
+ */
+export async function list(options: ListOptions = {}): Promise<readonly ListedPackage[]> {
+  const context = await openContext(options);
+  const mirrors =
+    options.mirror === undefined
+      ? (await context.mirrors()).filter((mirror) => mirror.binary)
+      : [await context.mirror(options.mirror)];
+  if (mirrors.length === 0)
+    throw new Failure("not-found", "no mirror is configured", {
+      code: "mirror.none",
+      hint: "Run `stowage mirror add NAME URL`, or name a URL.",
+    });
+  await using registries = openRegistries(context);
+  const found = new Map<string, { spec: ConcreteSpec; mirrors: string[] }>();
+  for (const mirror of mirrors) {
+    const repository = await registries.mirror(mirror, "fetch");
+    const stored = await readStoredIndex(repository, context);
+    if (stored === undefined)
+      throw new Failure("not-found", `${repository.label} has no index`, {
+        code: "buildcache.index-missing",
+        subject: mirror.name,
+        hint: `Run \`stowage buildcache update-index ${mirror.name}\` to build one from its packages.`,
+      });
+    const graph = graphOfIndex(stored.index, { subject: repository.label });
+    for (const hash of stored.index.present) {
+      const spec = graph.nodes.get(hash);
+      if (spec === undefined) continue;
+      const known = found.get(hash);
+      if (known === undefined) found.set(hash, { spec, mirrors: [mirror.name] });
+      else known.mirrors.push(mirror.name);
+    }
+  }
+  return [...found.values()];
+}

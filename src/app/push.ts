@@ -1,0 +1,122 @@
+import { statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Failure } from "../base/failure.js";
+import { type IndexResult, packageTags, updateIndex } from "../buildcache/index-update.js";
+import { type BaseImage, copyLayers, readBaseImage } from "../image/base-image.js";
+import { platformOf } from "../image/compose.js";
+import { systemClock, systemRandom } from "../io/system/clock.js";
+import { createWorkers } from "../io/workers/pool.js";
+import { graphOfDatabase, planPush, type Selection } from "../push/plan.js";
+import { type PushResult as RunResult, runPush } from "../push/run.js";
+import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import { openContext, type StowageOptions } from "./context.js";
+import { openInstalled, selectInstalled } from "./installed.js";
+import { createPacker } from "./packer.js";
+import { openRegistries } from "./registries.js";
+
+export interface PushOptions extends StowageOptions {
+  /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`. */
+  readonly specs: readonly string[];
+  /** An image to make the packages' images run: `debian:12`, `oci:DIR:TAG`. */
+  readonly baseImage?: string | undefined;
+  /** Renew the index when done, also where nothing was pushed. */
+  readonly updateIndex?: boolean | undefined;
+  readonly only?: Selection | undefined;
+  /** Push what was needed to build, too. */
+  readonly withBuildDependencies?: boolean | undefined;
+  /** Replace what is there. */
+  readonly force?: boolean | undefined;
+  /** Stop at the first package that fails. */
+  readonly failFast?: boolean | undefined;
+  /** Packages of the closure that are not installed are a failure. */
+  readonly strict?: boolean | undefined;
+  /** Compression level of gzip, 1 to 9. */
+  readonly compressionLevel?: number | undefined;
+  /** The store's paths are below this directory: a container's file system, a backup. */
+  readonly sysroot?: string | undefined;
+}
+
+export interface PushResult extends RunResult {
+  readonly mirror: string;
+  readonly index: IndexResult | undefined;
+}
+
+/**
+ * Pushes installed packages and what they need to a mirror.
+ *
+ * What fails is in the result, and the rest is pushed all the same.
+ * @throws Failure `mirror.*`, `store.*`, `spec.*` for what stops all of it
+ */
+export async function push(mirrorName: string, options: PushOptions): Promise<PushResult> {
+  const context = await openContext(options);
+  const { signal, report } = context;
+  const call = { signal, report };
+  const mirror = await context.mirror(mirrorName);
+  const { store, root, locate } = await openInstalled(context, options.sysroot);
+  const database = await store.readDatabase(call);
+  const roots = selectInstalled(database, options.specs, { root });
+  await using registries = openRegistries(context);
+  const repository = await registries.mirror(mirror, "push");
+
+  const present = new Set((await packageTags(repository, call)).values());
+  const { only, withBuildDependencies, force, failFast } = options;
+  const plan = planPush(database, roots, { only, withBuildDependencies, force, present });
+  if (options.strict && plan.missing.length > 0)
+    throw new Failure(
+      "not-found",
+      `not installed: ${plan.missing.map((s) => `${s.name}@${s.version}`).join(", ")}`,
+      {
+        code: "push.dependencies-missing",
+        hint: "Install them with Spack, or push without --strict.",
+      },
+    );
+
+  const [first] = plan.packages.filter(({ action }) => action === "push");
+  const base =
+    options.baseImage === undefined || first === undefined
+      ? undefined
+      : await openBase(options.baseImage, first.spec);
+  if (base !== undefined) await copyLayers(base, repository, { ...call, mountable: false });
+
+  const jobs = context.jobs ?? availableParallelism();
+  await using workers = createWorkers({ threads: jobs });
+  const result = await runPush(plan, repository, {
+    ...call,
+    graph: graphOfDatabase(database, roots),
+    storeRoot: root,
+    spackPrefix: context.spack,
+    packer: createPacker(workers, {
+      scratch: join(context.cacheRoot, "push"),
+      locate,
+      level: options.compressionLevel,
+    }),
+    base,
+    hasDirectory: (prefix, directory) =>
+      statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
+    prefixOf: (hash) => database.records.get(hash)?.path,
+    jobs,
+    force,
+    failFast,
+    created: timeOf(context.env["SOURCE_DATE_EPOCH"]),
+  });
+  const index = options.updateIndex
+    ? await updateIndex(repository, { ...call, clock: systemClock, random: systemRandom })
+    : undefined;
+  return { mirror: mirror.name, ...result, index };
+
+  async function openBase(text: string, spec: ConcreteSpec): Promise<BaseImage> {
+    const image = await registries.image(text);
+    return readBaseImage(image.repository, image.reference, { ...call, ...platformOf(spec) });
+  }
+}
+
+/** `SOURCE_DATE_EPOCH`: seconds since 1970 (https://reproducible-builds.org/specs/source-date-epoch/). */
+function timeOf(seconds: string | undefined): string | undefined {
+  if (seconds === undefined || seconds === "") return undefined;
+  if (/^\d{1,11}$/.test(seconds)) return new Date(Number(seconds) * 1000).toISOString();
+  throw new Failure("usage", `SOURCE_DATE_EPOCH is "${seconds}", not a number of seconds`, {
+    code: "push.source-date-epoch",
+    subject: "SOURCE_DATE_EPOCH",
+  });
+}
