@@ -7,6 +7,8 @@ import type { GzipSummary } from "./gzip.js";
 export interface GunzipOptions extends Call {
   /** The archive, for messages. */
   readonly subject: string;
+  /** Bytes that content may always have, however few it was compressed to. */
+  readonly allowance?: number | undefined;
   /** Told after each chunk how many more compressed bytes are done. */
   readonly advanced?: ((bytes: number) => void) | undefined;
 }
@@ -14,18 +16,24 @@ export interface GunzipOptions extends Call {
 /** Larger chunks than zlib's own inflate a third faster (bytes). */
 const chunkSize = 128 * 1024;
 
+/** Deflate reaches 1032; a package that large as a whole is made to fill disks. */
+const largestRatio = 200;
+/** What no limit of the ratio is needed for: one package may well be so large (bytes). */
+const defaultAllowance = 8 * 1024 ** 3;
+
 /**
  * Inflates a gzip stream into `write`, while the next chunk is inflated in another thread. Both sides are
  * hashed: compare the summary with what was promised before anything made of the content is used.
  *
  * A chunk of the source may be reused once the next is asked for.
- * @throws Failure `archive.gzip-invalid`
+ * @throws Failure `archive.gzip-invalid`, `archive.bomb`
  */
 export async function gunzip(
   compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   write: (chunk: Uint8Array) => void,
   options: GunzipOptions,
 ): Promise<GzipSummary> {
+  const { subject, allowance = defaultAllowance } = options;
   const hash = createHash("sha256");
   const contentHash = createHash("sha256");
   let size = 0;
@@ -53,6 +61,15 @@ export async function gunzip(
     for await (const chunk of stream) {
       contentHash.update(chunk);
       contentSize += chunk.byteLength;
+      if (contentSize > allowance && contentSize > largestRatio * size)
+        throw new Failure(
+          "corrupt",
+          `refused to inflate ${subject}: it grows more than ${largestRatio} times`,
+          {
+            code: "archive.bomb",
+            subject,
+          },
+        );
       write(chunk);
     }
   };
@@ -66,7 +83,7 @@ export async function gunzip(
   } catch (error) {
     stream.destroy();
     await fed.catch(() => undefined);
-    throw isZlibError(error) ? invalid(error, options.subject) : error;
+    throw isZlibError(error) ? invalid(error, subject) : error;
   }
   return {
     digest: `sha256:${hash.digest("hex")}`,

@@ -96,6 +96,14 @@ test.each([
   await expect(reading).rejects.toMatchObject({ code: "archive.gzip-invalid", subject: "layer" });
 });
 
+test("gunzip() refuses a bomb, past what any content may have", async () => {
+  const { bytes } = await compressed([Buffer.alloc(3_000_000)]);
+  const options = { subject: "layer", allowance: 1_000_000 };
+  await expect(gunzip([bytes], () => undefined, options)).rejects.toMatchObject({ code: "archive.bomb" });
+  const honest = await compressed([sample(3_000_000)]);
+  await expect(gunzip([honest.bytes], () => undefined, options)).resolves.toEqual(honest.summary);
+});
+
 test("gunzip() fails with the error of its source, and with that of its sink", async () => {
   const { bytes } = await compressed([sample(3_000_000)]);
   async function* broken() {

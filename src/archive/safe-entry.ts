@@ -19,10 +19,6 @@ export const defaultUnpackLimits: UnpackLimits = {
   pathLength: 4095,
 };
 
-/** How large an archive of so many compressed bytes may be: deflate reaches 1032, honest packages hardly 20. */
-export const unpackedSizeLimit = (compressedSize: number): number =>
-  Math.max(1024 ** 3, 200 * compressedSize);
-
 /** Bytes of one component of a name (NAME_MAX). */
 const longestName = 255;
 
