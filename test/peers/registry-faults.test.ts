@@ -154,4 +154,4 @@ test("faults at random, in one request of eight: every run ends whole, within th
     });
     expect(taken, `seed ${seed}`).toBeLessThanOrEqual(clean + 6 * faults);
   }
-});
+}, 900_000);

@@ -58,10 +58,15 @@ export function isWebPage(answer: Answer): boolean {
   );
 }
 
+/** Text of others, fit to be shown: what a terminal could obey is taken out, what is too long cut off. */
+const plain = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").slice(0, 300);
+
 /** `GET https://host/v2/x/tags/list answered 404: NAME_UNKNOWN (no such repository)`. */
 export function describeAnswer(answer: Answer): string {
   const { method, url, status, requestId, errors } = exchangeOf(answer);
-  const said = errors.map(({ code, message }) => (message === "" ? code : `${code} (${message})`)).join(", ");
+  const said = errors
+    .map(({ code, message }) => plain(message === "" ? code : `${code} (${message})`))
+    .join(", ");
   const id = requestId === undefined ? "" : ` [request ${requestId}]`;
   const page = said === "" && isWebPage(answer) ? " with a web page" : "";
   return `${method} ${url} answered ${status}${page}${said === "" ? "" : `: ${said}`}${id}`;

@@ -86,8 +86,8 @@ export function isCommitted(answer: Answer, digest: string): boolean {
   return answer.status === 201 || named === digest;
 }
 
-/** How many pages a list may have: a registry may give out a hundred at a time, or never stop. */
-const maxPages = 10_000;
+/** How many pages a list may have: some registries give out a hundred entries at a time, hostile ones never stop. */
+const maxPages = 1000;
 
 /** Pages of a list, along their Link headers (RFC 8288). */
 export async function* pagesOf(first: URL, ask: (url: URL) => Promise<Answer>): AsyncGenerator<Answer> {
