@@ -119,6 +119,7 @@ function stopOnSignals(): AbortController {
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(exitCodes.interrupted);
+      if (process.stderr.isTTY) process.stderr.write("\nstopping; once more ends it at once\n");
       controller.abort(interrupted());
     });
   return controller;

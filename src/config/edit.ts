@@ -34,12 +34,10 @@ export function editYaml(text: string | undefined, edits: readonly Edit[], file:
     // The result must say exactly what was meant: no file is written on trust in character positions.
     const meant = JSON.stringify(edited(plainAt(before, file), edit));
     if (sorted(JSON.parse(meant)) !== sorted(plainAt(after, file)))
-      throw configFailure(
-        "config.edit-impossible",
-        { file },
-        `cannot change ${edit.path.join(":")} without reformatting the file`,
-        "Change it by hand.",
-      );
+      throw configFailure({ file }, `cannot change ${edit.path.join(":")} without reformatting the file`, {
+        code: "config.edit-impossible",
+        hint: "Change it by hand.",
+      });
     return after;
   }, text ?? "");
 }
@@ -257,10 +255,9 @@ class Editor {
 
   #refuseAlias(offset: number): never {
     throw configFailure(
-      "config.edit-alias",
       { file: this.#file, line: this.#lines.linePos(offset).line },
       "cannot change what is an alias (*name) of another value",
-      "Change it by hand.",
+      { code: "config.edit-alias", hint: "Change it by hand." },
     );
   }
 }

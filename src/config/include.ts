@@ -53,12 +53,10 @@ function holds(when: string, { env, platform }: Conditions, origin: Origin): boo
       const equality = /^\s*platform\s*(==|!=)\s*(["'])(\w+)\2\s*$/.exec(term);
       if (equality !== null) return (platform === equality[3]) === (equality[1] === "==");
       if (/^\s*(True|False)\s*$/.test(term)) return term.trim() === "True";
-      throw configFailure(
-        "config.include-condition",
-        origin,
-        `cannot evaluate the condition ${when}`,
-        'Understood: "NAME" in env, "NAME" not in env, platform == "linux", and, or.',
-      );
+      throw configFailure(origin, `cannot evaluate the condition ${when}`, {
+        code: "config.include-condition",
+        hint: 'Understood: "NAME" in env, "NAME" not in env, platform == "linux", and, or.',
+      });
     }),
   );
 }

@@ -1,16 +1,16 @@
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
-import { Failure } from "../base/failure.js";
+import { Failure, type FailureOptions } from "../base/failure.js";
 import type { ConfigNode, MapEntry, Origin, Scalar } from "./node.js";
 
 /** Aliases can blow up a small file; real ones stay far below: Spack's largest default has some 600 values. */
 const mostValues = 200_000;
 const deepest = 64;
 
+/** A failure of kind `usage` that points to a line of a configuration file. */
 export function configFailure(
-  code: string,
   at: { readonly file: string; readonly line?: number | undefined },
   message: string,
-  hint?: string,
+  { code, hint }: Pick<FailureOptions, "code" | "hint">,
 ): Failure {
   const place = at.line === undefined ? at.file : `${at.file}:${at.line}`;
   return new Failure("usage", `${place}: ${message}`, { code, hint, subject: place });
@@ -33,8 +33,11 @@ export function parseConfig(
   if (error !== undefined) {
     const at = { file, line: lineOf(error.pos[0]) };
     if (error.code === "DUPLICATE_KEY")
-      throw configFailure("config.duplicate-key", at, "the key is already there", "Remove one of the two.");
-    throw configFailure("config.yaml-invalid", at, firstLine(error.message));
+      throw configFailure(at, "the key is already there", {
+        code: "config.duplicate-key",
+        hint: "Remove one of the two.",
+      });
+    throw configFailure(at, firstLine(error.message), { code: "config.yaml-invalid" });
   }
   if (document.contents === null) return undefined;
   const node = new Reader(document, file, (offset) => ({ scope, file, line: lineOf(offset) })).read(
@@ -63,7 +66,7 @@ class Reader {
   read(node: unknown, depth: number): ConfigNode {
     const origin = this.#originOf(node);
     if (++this.#values > mostValues || depth > deepest)
-      throw configFailure("config.yaml-invalid", origin, "too many or too deeply nested values");
+      throw configFailure(origin, "too many or too deeply nested values", { code: "config.yaml-invalid" });
     if (isAlias(node)) return this.read(this.#resolved(node, origin), depth + 1);
     if (isScalar(node)) return { type: "scalar", origin, value: this.#scalar(node.value, origin) };
     if (isSeq(node))
@@ -79,7 +82,7 @@ class Reader {
             : this.read(pair.value, depth + 1);
         const written = isScalar(pair.key) ? String(pair.key.value) : undefined;
         if (written === undefined)
-          throw configFailure("config.yaml-invalid", keyOrigin, "a key must be a plain text");
+          throw configFailure(keyOrigin, "a key must be a plain text", { code: "config.yaml-invalid" });
         if (isScalar(pair.key) && pair.key.type === "PLAIN" && pair.key.source === "<<") {
           inherited.push({ origin: keyOrigin, replaces: false, value });
           continue;
@@ -89,22 +92,21 @@ class Reader {
         const key = replaces ? written.slice(0, -1) : written;
         if (entries.has(key))
           throw configFailure(
-            "config.duplicate-key",
             keyOrigin,
             `${key} is already there, on line ${entries.get(key)?.origin.line}`,
-            "Remove one of the two.",
+            { code: "config.duplicate-key", hint: "Remove one of the two." },
           );
         entries.set(key, { origin: keyOrigin, replaces, value });
       }
       for (const { value, origin: at } of inherited)
         for (const source of value.type === "list" ? value.items : [value]) {
           if (source.type !== "map")
-            throw configFailure("config.yaml-invalid", at, "<< takes a mapping, or a list of them");
+            throw configFailure(at, "<< takes a mapping, or a list of them", { code: "config.yaml-invalid" });
           for (const [key, entry] of source.entries) if (!entries.has(key)) entries.set(key, entry);
         }
       return { type: "map", origin, entries };
     }
-    throw configFailure("config.yaml-invalid", origin, "not a value that configuration may hold");
+    throw configFailure(origin, "not a value that configuration may hold", { code: "config.yaml-invalid" });
   }
 
   #originOf(node: unknown): Origin {
@@ -115,13 +117,17 @@ class Reader {
   #resolved(alias: Alias, origin: Origin): unknown {
     const target = alias.resolve(this.#document);
     if (target === undefined)
-      throw configFailure("config.yaml-invalid", origin, `there is no &${alias.source} before this`);
+      throw configFailure(origin, `there is no &${alias.source} before this`, {
+        code: "config.yaml-invalid",
+      });
     return target;
   }
 
   #scalar(value: unknown, origin: Origin): Scalar {
     if (value === null || value === undefined) return null;
     if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
-    throw configFailure("config.yaml-invalid", { file: this.#file, line: origin.line }, "not a plain value");
+    throw configFailure({ file: this.#file, line: origin.line }, "not a plain value", {
+      code: "config.yaml-invalid",
+    });
   }
 }

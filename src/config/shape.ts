@@ -45,18 +45,14 @@ export function checkShape(node: ConfigNode, shape: Shape, path: readonly string
     for (const [i, item] of node.items.entries()) checkShape(item, shape.of, [...path, `[${i + 1}]`]);
   if (shape.type === "map" && node.type === "map") checkMap(node, shape, path, at);
   if (shape.type === "integer" && node.type === "scalar" && Number(node.value) < shape.least)
-    throw configFailure(
-      "config.value-invalid",
-      at,
-      `${path.join(":")} is ${node.value}, and must be ${shape.least} or more`,
-    );
+    throw configFailure(at, `${path.join(":")} is ${node.value}, and must be ${shape.least} or more`, {
+      code: "config.value-invalid",
+    });
   if (shape.type === "choice" && node.type === "scalar" && !shape.of.includes(String(node.value)))
-    throw configFailure(
-      "config.value-invalid",
-      at,
-      `${path.join(":")} is "${node.value}"`,
-      `Allowed: ${shape.of.join(", ")}.`,
-    );
+    throw configFailure(at, `${path.join(":")} is "${node.value}"`, {
+      code: "config.value-invalid",
+      hint: `Allowed: ${shape.of.join(", ")}.`,
+    });
 }
 
 function checkMap(node: MapNode, shape: Shape & { type: "map" }, path: readonly string[], at: Origin): void {
@@ -64,28 +60,22 @@ function checkMap(node: MapNode, shape: Shape & { type: "map" }, path: readonly 
   for (const [key, entry] of node.entries) {
     const child = Object.hasOwn(known, key) ? known[key] : shape.rest;
     if (child === undefined)
-      throw configFailure(
-        "config.unknown-key",
-        entry.origin,
-        `${[...path, key].join(":")} is not a key of ${shape.what}`,
-        `${suggestion(key, Object.keys(known)) ?? ""}Allowed: ${Object.keys(known).join(", ")}.`,
-      );
+      throw configFailure(entry.origin, `${[...path, key].join(":")} is not a key of ${shape.what}`, {
+        code: "config.unknown-key",
+        hint: `${suggestion(key, Object.keys(known)) ?? ""}Allowed: ${Object.keys(known).join(", ")}.`,
+      });
     checkShape(entry.value, child, [...path, key], entry.origin);
   }
   for (const { oneOf, exactly } of shape.needs ?? []) {
     const present = oneOf.filter((key) => node.entries.has(key));
     if (present.length === 0)
-      throw configFailure(
-        "config.missing-key",
-        at,
-        `${path.join(":")}: ${shape.what} needs ${oneOf.join(" or ")}`,
-      );
+      throw configFailure(at, `${path.join(":")}: ${shape.what} needs ${oneOf.join(" or ")}`, {
+        code: "config.missing-key",
+      });
     if (exactly === true && present.length > 1)
-      throw configFailure(
-        "config.value-invalid",
-        at,
-        `${path.join(":")}: ${shape.what} takes only one of ${present.join(" and ")}`,
-      );
+      throw configFailure(at, `${path.join(":")}: ${shape.what} takes only one of ${present.join(" and ")}`, {
+        code: "config.value-invalid",
+      });
   }
 }
 
@@ -113,14 +103,13 @@ function fits(node: ConfigNode, shape: Shape): boolean {
 function wrongType(node: ConfigNode, shape: Shape, path: readonly string[], at: Origin) {
   const found =
     node.type === "scalar" ? scalarName(node.value) : node.type === "list" ? "a list" : "a mapping";
-  return configFailure(
-    "config.wrong-type",
-    at,
-    `${path.join(":") || "the file"} is ${found}, and must be ${shapeName(shape)}`,
-    node.type === "scalar" && typeof node.value !== "string" && shapeName(shape).includes("text")
-      ? `Put it in quotes to make it text: "${String(plainOf(node))}".`
-      : undefined,
-  );
+  return configFailure(at, `${path.join(":") || "the file"} is ${found}, and must be ${shapeName(shape)}`, {
+    code: "config.wrong-type",
+    hint:
+      node.type === "scalar" && typeof node.value !== "string" && shapeName(shape).includes("text")
+        ? `Put it in quotes to make it text: "${String(plainOf(node))}".`
+        : undefined,
+  });
 }
 
 const scalarName = (value: unknown): string =>

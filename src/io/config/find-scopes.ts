@@ -87,15 +87,14 @@ async function withIncludes(scope: Scope, options: FindOptions, depth: number): 
   const entry = await scope.section("include");
   if (entry === undefined) return [scope];
   if (depth >= deepestInclude)
-    throw configFailure("config.include-loop", entry.origin, "includes that include each other");
+    throw configFailure(entry.origin, "includes that include each other", { code: "config.include-loop" });
   const found: Scope[] = [];
   for (const include of [...decodeIncludes(entry.value, options)].reverse()) {
     if (include.git !== undefined || include.paths.some((path) => /^(https?|ftp):/.test(path))) {
       throw configFailure(
-        "config.include-remote",
         include.origin,
         `cannot include ${include.git ?? include.paths.join(", ")}: only local files are read`,
-        "Fetch it once, and include the local copy.",
+        { code: "config.include-remote", hint: "Fetch it once, and include the local copy." },
       );
     }
     for (const written of [...include.paths].reverse()) {
@@ -108,12 +107,10 @@ async function withIncludes(scope: Scope, options: FindOptions, depth: number): 
       const kind = kindOf(path);
       if (kind === "nothing" && include.optional && extname(path) !== "") continue;
       if (kind === "nothing" && !include.optional)
-        throw configFailure(
-          "config.include-missing",
-          include.origin,
-          `the included ${path} is not there`,
-          "Correct the path, or say `optional: true`.",
-        );
+        throw configFailure(include.origin, `the included ${path} is not there`, {
+          code: "config.include-missing",
+          hint: "Correct the path, or say `optional: true`.",
+        });
       const name = include.name ?? `${scope.name}:${text}`;
       const made = kind === "file" ? fileScope : folderScope;
       found.push(

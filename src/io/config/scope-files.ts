@@ -73,7 +73,9 @@ async function readMap(file: string, scope: string): Promise<MapNode | undefined
   if (text === undefined) return undefined;
   const node = parseConfig(text, { file, scope });
   if (node === undefined || node.type === "map") return node;
-  throw configFailure("config.wrong-type", node.origin, "the file must be a mapping (`mirrors:` …)");
+  throw configFailure(node.origin, "the file must be a mapping (`mirrors:` …)", {
+    code: "config.wrong-type",
+  });
 }
 
 /**
@@ -94,8 +96,10 @@ export async function readText(file: string): Promise<string | undefined> {
     });
   }
   if (bytes.byteLength > largestFile)
-    throw configFailure("config.yaml-invalid", { file }, `larger than the ${largestFile} bytes it may have`);
+    throw configFailure({ file }, `larger than the ${largestFile} bytes it may have`, {
+      code: "config.yaml-invalid",
+    });
   const text = textOf(bytes);
-  if (text === undefined) throw configFailure("config.yaml-invalid", { file }, "not UTF-8 text");
+  if (text === undefined) throw configFailure({ file }, "not UTF-8 text", { code: "config.yaml-invalid" });
   return text;
 }
