@@ -1,14 +1,23 @@
 import { satisfies as versionsSatisfy } from "../version/version-list.js";
 import { type AbstractSpec, emptySpec } from "./abstract-spec.js";
 import { architectureSatisfies } from "./architecture.js";
-import type { ConcreteSpec, SpecGraph } from "./concrete-spec.js";
+import type { ConcreteSpec, Dependency, SpecGraph } from "./concrete-spec.js";
 import { concreteVersion } from "./concrete-version.js";
+import type { DagHash } from "./dag-hash.js";
 import { closure, nodeOf } from "./graph.js";
-import { abstractSide, flagsSatisfy, type LeftEdge, type LeftSide, satisfiesWithin } from "./satisfies.js";
+import {
+  abstractSide,
+  flagsSatisfy,
+  isAnyVersion,
+  type LeftEdge,
+  type LeftSide,
+  satisfiesWithin,
+} from "./satisfies.js";
 import { recordedVariant, type Variant, variantSatisfies } from "./variant.js";
 
 /** The compiler of a spec from before format 5 is no node of the graph: a name and a version are known of it. */
 type Node = ConcreteSpec | AbstractSpec;
+type Edge = Dependency | (LeftEdge & { readonly spec: AbstractSpec });
 
 const isConcrete = (node: Node): node is ConcreteSpec => "node" in node;
 
@@ -17,34 +26,54 @@ const isConcrete = (node: Node): node is ConcreteSpec => "node" in node;
  * Virtuals are known from the graph's edges: which version of a virtual a package provides is not.
  */
 export function createMatcher(graph: SpecGraph): (spec: ConcreteSpec, query: AbstractSpec) => boolean {
-  const edges = new Map<Node, readonly LeftEdge<Node>[]>();
-  const side: LeftSide<Node> = {
+  let provided: ReadonlyMap<DagHash, ReadonlySet<string>> | undefined;
+  const provides: Provides = (spec, virtual) => {
+    provided ??= virtualsProvided(graph);
+    return provided.get(spec.hash)?.has(virtual) ?? false;
+  };
+  const side: LeftSide<Node, Edge> = {
     satisfiesNode: (node, query) =>
-      isConcrete(node) ? nodeMatches(node, query, graph) : abstractSide.satisfiesNode(node, query),
+      isConcrete(node)
+        ? nodeMatches(node, query, { graph, provides })
+        : abstractSide.satisfiesNode(node, query),
     meets: (node, condition) => satisfiesWithin(side, node, condition),
-    edges(node) {
-      const known = edges.get(node) ?? (isConcrete(node) ? edgesOf(node, graph) : []);
-      edges.set(node, known);
-      return known;
-    },
+    edges: (node) => (isConcrete(node) ? edgesOf(node) : []),
+    target: (edge) => ("spec" in edge ? edge.spec : nodeOf(graph, edge.hash)),
+    reached: new WeakMap(),
   };
-  return (spec, query) => satisfiesWithin<Node>(side, spec, query);
+  return (spec, query) => satisfiesWithin(side, spec, query);
 }
 
-function edgesOf(spec: ConcreteSpec, graph: SpecGraph): readonly LeftEdge<Node>[] {
-  const own = spec.dependencies.map((edge) => ({ ...edge, node: nodeOf(graph, edge.hash) }));
-  const { compiler } = spec;
-  if (compiler === undefined) return own;
-  const node: AbstractSpec = {
-    ...emptySpec,
-    name: compiler.name,
-    versions: [concreteVersion(compiler.version)],
-  };
-  return [...own, { node, name: compiler.name, types: ["build"], virtuals: ["c", "cxx", "fortran"] }];
+function edgesOf({ dependencies, compiler }: ConcreteSpec): readonly Edge[] {
+  if (compiler === undefined) return dependencies;
+  const { name, version } = compiler;
+  const spec: AbstractSpec = { ...emptySpec, name, versions: [concreteVersion(version)] };
+  return [...dependencies, { spec, name, types: ["build"], virtuals: ["c", "cxx", "fortran"] }];
 }
 
-function nodeMatches(spec: ConcreteSpec, query: AbstractSpec, graph: SpecGraph): boolean {
-  if (query.name !== undefined && query.name !== spec.name) return false;
+type Provides = (spec: ConcreteSpec, virtual: string) => boolean;
+
+/** What each package stands for in the eyes of those that depend on it. */
+function virtualsProvided(graph: SpecGraph): ReadonlyMap<DagHash, ReadonlySet<string>> {
+  const provided = new Map<DagHash, Set<string>>();
+  for (const spec of graph.nodes.values())
+    for (const { hash, virtuals } of spec.dependencies) {
+      if (virtuals.length === 0) continue;
+      const names = provided.get(hash) ?? new Set();
+      for (const virtual of virtuals) names.add(virtual);
+      provided.set(hash, names);
+    }
+  return provided;
+}
+
+function nodeMatches(
+  spec: ConcreteSpec,
+  query: AbstractSpec,
+  { graph, provides }: { graph: SpecGraph; provides: Provides },
+): boolean {
+  // Of a virtual package only the version counts.
+  if (query.name !== undefined && query.name !== spec.name)
+    return isAnyVersion(query) && provides(spec, query.name);
   if (query.hash !== undefined && !spec.hash.startsWith(query.hash)) return false;
   if (query.namespace !== undefined && spec.namespace !== undefined && query.namespace !== spec.namespace)
     return false;

@@ -1,17 +1,17 @@
-import { Failure } from "../base/failure.js";
-import { parseVersionList, type VersionList } from "../version/version-list.js";
+import type { Failure } from "../base/failure.js";
+import { parseVersionList } from "../version/version-list.js";
 import { type AbstractSpec, emptySpec, formatSpec, packageOfCompiler } from "./abstract-spec.js";
 import { type Architecture, isConcreteArchitecture } from "./architecture.js";
 import type { DependencyType } from "./concrete-spec.js";
-import { mergedNode } from "./constrain.js";
-import { dependencyTypes, isDependencyType, typeRank } from "./dependency-types.js";
-import { type Flag, flagNames, splitFlags } from "./flags.js";
+import { dependencyTypes, isDependencyType } from "./dependency-types.js";
+import { addEdge, createDraft, type Draft, finished } from "./draft.js";
+import { flagNames, splitFlags } from "./flags.js";
 import { syntaxFailure } from "./syntax-failure.js";
 import { type Token, type TokenKind, tokenize } from "./tokenize.js";
-import { typedVariant, type Variant } from "./variant.js";
+import { typedVariant } from "./variant.js";
 
 /**
- * Reads one spec: `hdf5@1.14:+mpi ^openmpi %gcc@12`.
+ * Reads one spec: `hdf5@1.14:+mpi ^openmpi %gcc@12`. An empty text is the spec that all specs satisfy.
  * @throws Failure `spec.syntax`, whose message shows the place; `version.invalid`, `version.empty-range`
  */
 export function parseSpec(text: string): AbstractSpec {
@@ -19,9 +19,7 @@ export function parseSpec(text: string): AbstractSpec {
   const spec = parser.spec();
   if (parser.next !== undefined)
     throw parser.failure("here begins a second spec, but one is asked for", parser.next);
-  if (spec === undefined)
-    throw syntaxFailure(text, { start: 0, reason: "there is no spec in an empty text" });
-  return spec;
+  return spec ?? emptySpec;
 }
 
 /** Reads all specs of a text: `zlib hdf5+mpi` are two. @throws Failure as `parseSpec` */
@@ -31,29 +29,6 @@ export function parseSpecs(text: string): readonly AbstractSpec[] {
   for (let spec = parser.spec(); spec !== undefined; spec = parser.spec()) specs.push(spec);
   return specs;
 }
-
-/** A spec while it is read. */
-interface Draft extends AbstractSpec {
-  name: string | undefined;
-  namespace: string | undefined;
-  versions: VersionList;
-  variants: Map<string, Variant>;
-  flags: Map<string, readonly Flag[]>;
-  architecture: Architecture | undefined;
-  hash: string | undefined;
-  dependencies: DraftEdge[];
-}
-
-interface DraftEdge {
-  readonly spec: Draft;
-  readonly types: readonly DependencyType[];
-  virtuals: readonly string[];
-  readonly direct: boolean;
-  readonly propagate: boolean;
-  readonly when: AbstractSpec | undefined;
-}
-
-const draft = (): Draft => ({ ...emptySpec, variants: new Map(), flags: new Map(), dependencies: [] });
 
 const architectureKeys: ReadonlyMap<string, keyof Architecture> = new Map([
   ["platform", "platform"],
@@ -112,7 +87,7 @@ class Parser {
       const edge = {
         spec,
         types,
-        virtuals: sorted(virtuals),
+        virtuals: new Set(virtuals),
         direct,
         propagate: sigil.text.startsWith("%%"),
         when,
@@ -121,7 +96,7 @@ class Parser {
       if (conflict !== undefined) throw this.failure(conflict, sigil);
     }
     if (this.next === first) throw this.failure("a spec cannot begin here", first);
-    return root;
+    return finished(root);
   }
 
   #assigned({ assignment }: Token): { virtuals: readonly string[]; substitute: string | undefined } {
@@ -147,7 +122,7 @@ class Parser {
       if (pair === undefined)
         throw this.failure("in [ ] stand only virtuals=, deptypes= and when=", this.next);
       const [key = "", text = ""] = splitOnce(pair.text, "=");
-      const values = text.replace(/^['" ]+|['" ]+$/g, "").split(",");
+      const values = stripped(text).split(",");
       const name = key.replace(/:$/, "");
       if (name === "virtuals") virtuals = values;
       else if (name === "deptypes") types = this.#types(values, pair);
@@ -163,19 +138,16 @@ class Parser {
     return dependencyTypes.filter((type) => values.includes(type));
   }
 
+  /** A condition that all specs meet is none. */
   #condition(text: string, token: Token): AbstractSpec | undefined {
-    try {
-      const when = parseSpec(text);
-      return isEmpty(when) ? undefined : when;
-    } catch (cause) {
-      if (!(cause instanceof Failure)) throw cause;
-      throw this.failure(`the condition "${text}" is no spec`, token, cause);
-    }
+    if (text.trim() === "") throw this.failure("the condition is empty", token);
+    const when = parseSpec(text);
+    return formatSpec(when) === "" ? undefined : when;
   }
 
   /** One node; `name` was read with the sigil before it. */
   #node(name: string | undefined): Draft {
-    const spec = draft();
+    const spec = createDraft();
     if (name !== undefined) setName(spec, name);
     else this.#name(spec);
     let hasVersion = false;
@@ -188,7 +160,7 @@ class Parser {
       if (token.kind === "hash") spec.hash = token.text.slice(1);
       else if (token.kind === "version") {
         if (hasVersion) throw this.failure("a spec has one version or one list of versions", token);
-        spec.versions = parseVersionList(token.text.slice(1));
+        spec.versions = parseVersionList(token.text.slice(1).replace(/\s/g, ""));
         hasVersion = true;
       } else if (token.kind.endsWith("bool")) {
         const key = token.text.slice(propagate ? 2 : 1).trim();
@@ -226,8 +198,9 @@ class Parser {
     else if (key === "namespace") spec.namespace = text;
     else if (flagNames.has(key)) {
       if (typeof value !== "string") throw this.failure(`${key} needs a value`, token);
-      const flags = splitFlags(value).map((flag) => ({ text: flag, propagate }));
-      if (flags.length > 0) spec.flags.set(key, [...(spec.flags.get(key) ?? []), ...flags]);
+      const present = spec.flags.get(key) ?? [];
+      for (const text of splitFlags(value)) present.push({ text, propagate });
+      if (present.length > 0) spec.flags.set(key, present);
     } else {
       if (spec.variants.has(key)) throw this.failure(`the variant ${key} is given twice`, token);
       const variant = typedVariant(key, value, given);
@@ -252,8 +225,6 @@ class Parser {
   }
 }
 
-const sorted = (names: readonly string[]): readonly string[] => [...new Set(names)].sort();
-
 function splitOnce(text: string, separator: string): [string, string] {
   const at = text.indexOf(separator);
   return [text.slice(0, at), text.slice(at + separator.length)];
@@ -265,52 +236,17 @@ function setName(spec: Draft, text: string): void {
   if (dot >= 0) spec.namespace = text.slice(0, dot);
 }
 
-const isEmpty = (spec: AbstractSpec): boolean => formatSpec(spec) === "";
+/** Without quotes and spaces at both ends. */
+function stripped(text: string): string {
+  const isOuter = (at: number): boolean => at >= 0 && at < text.length && `'" `.includes(text.charAt(at));
+  let [start, end] = [0, text.length];
+  while (isOuter(start)) start += 1;
+  while (end > start && isOuter(end - 1)) end -= 1;
+  return text.slice(start, end);
+}
 
 /** The value of a pair: without its quotes, and with those inside bare. */
 function unquoted(value: string): string {
   const [, quote, inner] = /^(['"])([^\n]*)\1$/.exec(value) ?? [];
   return quote === undefined || inner === undefined ? value : inner.replaceAll(`\\${quote}`, quote);
-}
-
-/** Link and run time are one process, build time another: a package may be there once in each. */
-function canStandBeside(a: readonly DependencyType[], b: readonly DependencyType[]): boolean {
-  const runs = (types: readonly DependencyType[]) => types.includes("link") || types.includes("run");
-  return !a.some((type) => b.includes(type)) && !(runs(a) && runs(b));
-}
-
-/**
- * Adds a dependency, or its demands to one of the same name, types and condition.
- * @returns why it cannot be, where it is so
- */
-function addEdge(owner: Draft, edge: DraftEdge): string | undefined {
-  const { spec, types } = edge;
-  const condition = edge.when && formatSpec(edge.when);
-  const sameCondition = ({ when }: DraftEdge) => (when && formatSpec(when)) === condition;
-  const namesakes = owner.dependencies.filter((other) => other.spec.name === spec.name);
-  const twin =
-    spec.name === undefined
-      ? undefined
-      : namesakes.find((other) => sameCondition(other) && typeRank(other.types) === typeRank(types));
-  if (twin !== undefined) {
-    const merged = mergedNode(twin.spec, spec);
-    if ("conflict" in merged) return `${spec.name} cannot be both: ${merged.conflict}`;
-    Object.assign(twin.spec, merged);
-    twin.virtuals = sorted([...twin.virtuals, ...edge.virtuals]);
-    return undefined;
-  }
-  if (namesakes.some((other) => sameCondition(other) && !canStandBeside(other.types, types)))
-    return `${spec.name ?? "a dependency without a name"} is there twice, with types that exclude each other`;
-  const after = owner.dependencies.findLastIndex(
-    (other) => other.spec.name === spec.name && typeRank(other.types) <= typeRank(types),
-  );
-  const first = owner.dependencies.findIndex((other) => other.spec.name === spec.name);
-  const at = after >= 0 ? after + 1 : first >= 0 ? first : owner.dependencies.length;
-  // Spack forgets that a second edge to a package is propagated.
-  owner.dependencies.splice(
-    at,
-    0,
-    namesakes.length > 0 && spec.name !== undefined ? { ...edge, propagate: false } : edge,
-  );
-  return undefined;
 }

@@ -6,8 +6,7 @@ import type { Flag } from "./flags.js";
 import { variantSatisfies, variantsIntersect } from "./variant.js";
 
 /** A dependency of the spec that is compared, which may be a concrete one. */
-export interface LeftEdge<Node> {
-  readonly node: Node;
+export interface LeftEdge {
   readonly name: string | undefined;
   readonly types: readonly DependencyType[];
   readonly virtuals: readonly string[];
@@ -15,11 +14,19 @@ export interface LeftEdge<Node> {
 }
 
 /** What the comparison asks of a spec; abstract and concrete ones answer it. */
-export interface LeftSide<Node> {
+export interface LeftSide<Node, Edge extends LeftEdge> {
   satisfiesNode(node: Node, query: AbstractSpec): boolean;
   /** Whether it may be such a one. */
   meets(node: Node, condition: AbstractSpec): boolean;
-  edges(node: Node): readonly LeftEdge<Node>[];
+  edges(node: Node): readonly Edge[];
+  target(edge: Edge): Node;
+  /** Which nodes have what an edge wants below them, as far as it was found out; for sides that never change. */
+  readonly reached?: WeakMap<AbstractEdge, Reached<Node>> | undefined;
+}
+
+interface Reached<Node> {
+  readonly yes: Set<Node>;
+  readonly no: Set<Node>;
 }
 
 /**
@@ -73,49 +80,90 @@ function dependencyNamed(spec: AbstractSpec, name: string | undefined): Abstract
   return [...queue, ...below].find(isIt)?.spec;
 }
 
-export const abstractSide: LeftSide<AbstractSpec> = {
+export const abstractSide: LeftSide<AbstractSpec, LeftEdge & { readonly spec: AbstractSpec }> = {
   satisfiesNode,
   meets: intersects,
-  edges: (spec) => spec.dependencies.map((edge) => ({ ...edge, node: edge.spec, name: edge.spec.name })),
+  edges: (spec) => spec.dependencies.map((edge) => ({ ...edge, name: edge.spec.name })),
+  target: (edge) => edge.spec,
 };
 
 /** `satisfies` for whatever can stand on its left side. */
-export const satisfiesWithin = <Node>(side: LeftSide<Node>, node: Node, query: AbstractSpec): boolean =>
-  side.satisfiesNode(node, query) && dependenciesSatisfied(side, node, query);
+export const satisfiesWithin = <Node, Edge extends LeftEdge>(
+  side: LeftSide<Node, Edge>,
+  node: Node,
+  query: AbstractSpec,
+): boolean => side.satisfiesNode(node, query) && dependenciesSatisfied(side, node, query);
 
-function dependenciesSatisfied<Node>(side: LeftSide<Node>, node: Node, query: AbstractSpec): boolean {
+function dependenciesSatisfied<Node, Edge extends LeftEdge>(
+  side: LeftSide<Node, Edge>,
+  node: Node,
+  query: AbstractSpec,
+): boolean {
   return query.dependencies.every((wanted) => {
     if (wanted.when !== undefined && !side.meets(node, wanted.when)) return true;
     const found = satisfyingEdge(side, node, wanted);
-    return found !== undefined && dependenciesSatisfied(side, found.node, wanted.spec);
+    return found !== undefined && dependenciesSatisfied(side, side.target(found), wanted.spec);
   });
 }
 
 /** The first edge that will do: of the node itself, then breadth first over link and run edges. */
-function satisfyingEdge<Node>(
-  side: LeftSide<Node>,
-  node: Node,
+function satisfyingEdge<Node, Edge extends LeftEdge>(
+  side: LeftSide<Node, Edge>,
+  root: Node,
   wanted: AbstractEdge,
-): LeftEdge<Node> | undefined {
-  const own = side.edges(node);
+): Edge | undefined {
+  const own = side.edges(root);
   const found = own.find((edge) => edgeSatisfies(side, edge, wanted));
-  if (found !== undefined || wanted.direct) return found;
-  const runs = ({ types }: LeftEdge<Node>): boolean =>
-    types.length === 0 || types.includes("link") || types.includes("run");
-  const queue = own.filter(runs);
-  const seen = new Set(queue.map((edge) => edge.node));
+  if (found !== undefined || wanted.direct || !mayBeBelow(side, root, wanted)) return found;
+  const queue = own.filter(isRuntime);
+  const seen = new Set(queue.map(side.target));
   for (const edge of queue) {
     if (edgeSatisfies(side, edge, wanted)) return edge;
-    for (const next of side.edges(edge.node)) {
-      if (!runs(next) || seen.has(next.node)) continue;
-      seen.add(next.node);
+    for (const next of side.edges(side.target(edge))) {
+      // As in Spack, the first edge to a package speaks for all edges to it.
+      if (!isRuntime(next) || seen.has(side.target(next))) continue;
+      seen.add(side.target(next));
       queue.push(next);
     }
   }
   return undefined;
 }
 
-function edgeSatisfies<Node>(side: LeftSide<Node>, edge: LeftEdge<Node>, wanted: AbstractEdge): boolean {
+const isRuntime = ({ types }: LeftEdge): boolean =>
+  types.length === 0 || types.includes("link") || types.includes("run");
+
+/** Whether any edge below will do, remembered for the next question: specs share most of what is below them. */
+function mayBeBelow<Node, Edge extends LeftEdge>(
+  side: LeftSide<Node, Edge>,
+  root: Node,
+  wanted: AbstractEdge,
+): boolean {
+  if (side.reached === undefined) return true;
+  const { yes, no } = side.reached.get(wanted) ?? { yes: new Set(), no: new Set() };
+  side.reached.set(wanted, { yes, no });
+  if (no.has(root)) return false;
+  const seen = new Set([root]);
+  for (const node of seen) {
+    for (const edge of side.edges(node)) {
+      if (!isRuntime(edge)) continue;
+      const target = side.target(edge);
+      if (yes.has(target) || edgeSatisfies(side, edge, wanted)) {
+        yes.add(node).add(root);
+        return true;
+      }
+      if (!no.has(target)) seen.add(target);
+    }
+  }
+  // All that is below any of them was looked at.
+  for (const node of seen) no.add(node);
+  return false;
+}
+
+function edgeSatisfies<Node, Edge extends LeftEdge>(
+  side: LeftSide<Node, Edge>,
+  edge: Edge,
+  wanted: AbstractEdge,
+): boolean {
   const { spec: query } = wanted;
   const isVirtual = query.name !== undefined && query.name !== edge.name;
   if (isVirtual && !edge.virtuals.includes(query.name)) return false;
@@ -124,10 +172,10 @@ function edgeSatisfies<Node>(side: LeftSide<Node>, edge: LeftEdge<Node>, wanted:
   if (!wanted.virtuals.every((virtual) => edge.virtuals.includes(virtual))) return false;
   if (!wanted.types.every((type) => edge.types.includes(type))) return false;
   // Which version of a virtual a package provides, only a package repository knows.
-  return isVirtual ? isAnyVersion(query) : side.satisfiesNode(edge.node, query);
+  return isVirtual ? isAnyVersion(query) : side.satisfiesNode(side.target(edge), query);
 }
 
-const isAnyVersion = ({ versions: [first, ...more] }: AbstractSpec): boolean =>
+export const isAnyVersion = ({ versions: [first, ...more] }: AbstractSpec): boolean =>
   more.length === 0 && first?.kind === "range" && first.text === ":";
 
 function satisfiesNode(a: AbstractSpec, b: AbstractSpec): boolean {

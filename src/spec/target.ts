@@ -21,8 +21,6 @@ function build(name: string, entry: MicroarchitectureEntry): Target {
     ...parents.flatMap((parent) => [...parent.features]),
     ...(entry.adds?.split(" ") ?? []),
   ]);
-  // Linux does not list sse3 (it says pni).
-  if (features.has("ssse3")) features.add("sse3");
   return {
     name,
     vendor: entry.vendor ?? "generic",
