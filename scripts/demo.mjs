@@ -87,7 +87,7 @@ function stowage(...args) {
 
 const stowageJson = (...args) =>
   JSON.parse(
-    execFileSync(process.execPath, [cli, "--json", ...args], { env: environment, encoding: "utf8" }),
+    execFileSync(process.execPath, [cli, ...args, "--json"], { env: environment, encoding: "utf8" }),
   );
 
 heading(`stowage ${version} on Node ${process.versions.node}, ${process.platform}-${process.arch}`);
@@ -102,7 +102,7 @@ execFileSync("tar", [
   "--no-same-owner",
 ]);
 const onA = ["--store", spackStore, "--sysroot", paths.machine];
-stowage(...onA, "find", "-l");
+stowage("find", ...onA, "-l");
 
 heading("2. A base image: this machine's C library, and nothing else");
 const canRun = process.platform === "linux" && process.arch === "x64";
@@ -116,7 +116,7 @@ heading("3. A registry");
 console.log(`\n$ stowage serve --root ${paths.registry} --listen 127.0.0.1:0`);
 const server = spawn(
   process.execPath,
-  [cli, "--json", "serve", "--root", paths.registry, "--listen", "127.0.0.1:0"],
+  [cli, "serve", "--json", "--root", paths.registry, "--listen", "127.0.0.1:0"],
   {
     env: environment,
     stdio: ["ignore", "pipe", "inherit"],
@@ -130,19 +130,19 @@ stowage("mirror", "add", "--unsigned", "demo", `oci+http://${host}/demo`);
 
 heading("4. Push: each package a tag, each tag an image");
 const base = libraries.length > 0 ? ["--base-image", `oci:${paths.base}:latest`] : [];
-stowage(...onA, "buildcache", "push", ...base, "--update-index", "demo", "greet");
-const again = stowageJson(...onA, "buildcache", "push", ...base, "demo", "greet");
+stowage("buildcache", "push", ...onA, ...base, "--update-index", "demo", "greet");
+const again = stowageJson("buildcache", "push", ...onA, ...base, "demo", "greet");
 check(
   again.pushed.length === 0 && again.present.length === packages.length,
   "pushing again finds all there, and sends nothing",
 );
-stowage("buildcache", "list", "demo");
-const listed = stowageJson("buildcache", "list", "demo")
+stowage("buildcache", "list");
+const listed = stowageJson("buildcache", "list")
   .packages.map(({ name }) => name)
   .sort();
 check(listed.join() === packages.join(), `the index lists the ${packages.length} packages`);
 
-const greet = stowageJson(...onA, "find", "greet").packages[0];
+const greet = stowageJson("find", ...onA, "greet").packages[0];
 const tag = `greet-${greet.version}-${greet.hash}.spack`;
 const manifest = await fetch(`${url}/v2/demo/manifests/${tag}`).then((answer) => answer.json());
 for (const { digest, size: promised } of [manifest.config, ...manifest.layers]) {
@@ -193,7 +193,7 @@ heading(`All of it true, in ${seconds(started)}. To go on from here:`);
 console.log(`
    source ${work}/env.sh
    stowage serve --root ${paths.registry} --listen ${host} &
-   stowage buildcache list -l demo
+   stowage buildcache list -l
    stowage --store ${paths.store} install bzip2
    skopeo inspect --tls-verify=false docker://${host}/demo:${tag}
    podman run --tls-verify=false ${host}/demo:${tag} greet

@@ -1,3 +1,32 @@
-/** stowage: Spack's binaries into any container registry, and out of it again. */
+/** stowage: Spack's binaries into any container registry, and out of it again. The verbs of the command line, typed. */
+export {
+  type ListedPackage,
+  type ListOptions,
+  list,
+  type UpdateIndexOptions,
+  updateIndex,
+} from "./app/buildcache.js";
+export type { StowageOptions } from "./app/context.js";
+export { type FindOptions, type FindResult, type FoundPackage, find } from "./app/find.js";
+export { type InstallOptions, type InstallResult, install } from "./app/install.js";
+export {
+  addMirror,
+  listMirrors,
+  removeMirror,
+  setMirror,
+} from "./app/mirror.js";
+export { type PushOptions, type PushResult, push } from "./app/push.js";
+export {
+  checkRegistry,
+  collectRegistry,
+  type Served,
+  type ServeOptions,
+  serve,
+} from "./app/serve.js";
+export { type VerifiedPackage, verify } from "./app/verify.js";
 export { exitCodes, Failure, type FailureDocument, type FailureKind } from "./base/failure.js";
 export type { ProgressEvent, Report, Task } from "./base/progress.js";
+export type { BrokenTag, IndexResult } from "./buildcache/index-update.js";
+export type { FailedPackage, PackageName, PushedPackage } from "./push/run.js";
+export type { ConcreteSpec, Dependency, DependencyType, SpecGraph } from "./spec/concrete-spec.js";
+export type { DagHash } from "./spec/dag-hash.js";

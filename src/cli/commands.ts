@@ -15,6 +15,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/find.js")).findCommand,
   },
   {
+    path: ["verify"],
+    summary: "compare installed files with what was installed",
+    load: async () => (await import("./commands/verify.js")).verifyCommand,
+  },
+  {
     path: ["mirror", "add"],
     summary: "add a mirror to the configuration",
     load: async () => (await import("./commands/mirror-add.js")).mirrorAdd,

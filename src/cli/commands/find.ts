@@ -16,6 +16,7 @@ export const findCommand: CommandDefinition = {
       .addOption(new Option("-x, --explicit", "only what was asked for").conflicts("implicit"))
       .option("-X, --implicit", "only what came along as a dependency")
       .option("--external", "only externals")
+      .option("--sysroot <dir>", "the store's paths are below this directory: a container's file system")
       .option("--no-groups", "one list, without architectures and compilers");
     examples(command, [
       ["stowage find", "all that is installed"],
@@ -28,6 +29,7 @@ export const findCommand: CommandDefinition = {
       ...options,
       explicit: given.flag("explicit") ?? (given.flag("implicit") === true ? false : undefined),
       external: given.flag("external"),
+      sysroot: given.text("sysroot"),
     });
     return {
       document: {
