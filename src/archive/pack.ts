@@ -6,8 +6,8 @@ import {
   encodeBinaryDistribution,
 } from "./binary-distribution.js";
 import type { FileStat, Files, OpenFile } from "./files.js";
-import { createRelocatableScanner, type RelocatableScanner } from "./relocatable.js";
-import { blockSize, encodeTarHeader, paddingOf, recordSize, type TarEntry } from "./tar-header.js";
+import { createRelocatableScanner, type Relocatable } from "./relocatable.js";
+import { blockSize, encodeTarHeader, paddingOf, recordSize } from "./tar-header.js";
 
 export interface PackRequest {
   /** The package's prefix, as its own files name it: absolute. */
@@ -32,10 +32,11 @@ const pieceSize = 1024 * 1024;
  */
 export function* packPrefix(request: PackRequest, files: Files): Generator<Uint8Array, BinaryDistribution> {
   const archiveName = request.prefix.replace(/^\/+|\/+$/g, "");
+  const top = request.directory ?? request.prefix;
   const { sbangInstallPath, buildPath, hashToPrefix } = request.distribution;
   const prefixes = [...hashToPrefix.values(), sbangInstallPath, buildPath];
   const scanner = createRelocatableScanner(prefixes);
-  const relocate = { binary: [] as string[], text: [] as string[], links: [] as string[] };
+  const relocate: Record<"binary" | "text" | "link", string[]> = { binary: [], text: [], link: [] };
   const firstNames = new Map<string, string>();
   const piece = Buffer.alloc(pieceSize + 16 * 1024);
   let written = 0;
@@ -45,91 +46,86 @@ export function* packPrefix(request: PackRequest, files: Files): Generator<Uint8
     return bytes;
   }
 
-  function* directory(path: string, name: string, inside: string): Generator<Uint8Array> {
-    yield count(encodeTarHeader({ type: "directory", name: `${name}/`, mode: 0o755 }));
-    const listed = files.list(path).toSorted((a, b) => compareFileNames(a.name, b.name));
-    for (const entry of listed) {
-      const below = `${inside}${entry.name}`;
+  /** `below` and the other paths here are those below the prefix; a directory's ends in `/`, the prefix's is "". */
+  function* directory(below: string): Generator<Uint8Array> {
+    yield count(encodeTarHeader({ type: "directory", name: `${archiveName}/${below}`, mode: 0o755 }));
+    const listed = files
+      .list(`${top}/${below}`.slice(0, -1))
+      .toSorted((a, b) => compareFileNames(a.name, b.name));
+    for (const { name, type } of listed) {
+      const path = below + name;
       // An archive that was unpacked here left one; a new one is written.
-      if (below === binaryDistributionName) continue;
-      if (entry.type === "symlink") yield* symlink(`${path}/${entry.name}`, `${name}/${entry.name}`, below);
-      if (entry.type === "file") yield* file(`${path}/${entry.name}`, `${name}/${entry.name}`, below);
+      if (path === binaryDistributionName) continue;
+      if (type === "symlink") yield* symlink(path);
+      if (type === "file") yield* file(path);
     }
-    for (const entry of listed)
-      if (entry.type === "directory")
-        yield* directory(`${path}/${entry.name}`, `${name}/${entry.name}`, `${inside}${entry.name}/`);
+    for (const { name, type } of listed) if (type === "directory") yield* directory(`${below}${name}/`);
   }
 
-  function* symlink(path: string, name: string, below: string): Generator<Uint8Array> {
-    const target = files.readLink(path);
-    if (!isMetadata(below) && prefixes.some((prefix) => target.startsWith(prefix)))
-      relocate.links.push(below);
+  function* symlink(path: string): Generator<Uint8Array> {
+    const target = files.readLink(`${top}/${path}`);
+    if (isRelocatable(path) && prefixes.some((prefix) => target.startsWith(prefix))) relocate.link.push(path);
+    const name = `${archiveName}/${path}`;
     yield count(encodeTarHeader({ type: "symlink", name, mode: 0o755, linkName: target }));
   }
 
-  function* file(path: string, name: string, below: string): Generator<Uint8Array> {
-    using open = files.open(path);
+  function* file(path: string): Generator<Uint8Array> {
+    using open = files.open(`${top}/${path}`);
     const stat = open.stat();
+    const name = `${archiveName}/${path}`;
     const mode = stat.mode & 0o100 ? 0o755 : 0o644;
-    if (stat.identity !== undefined) {
-      const first = firstNames.get(stat.identity);
-      if (first !== undefined) {
-        yield count(encodeTarHeader({ type: "hardlink", name, mode, linkName: first }));
-        return;
-      }
-      firstNames.set(stat.identity, name);
+    const first = stat.identity && firstNames.get(stat.identity);
+    if (first !== undefined) {
+      yield count(encodeTarHeader({ type: "hardlink", name, mode, linkName: first }));
+      return;
     }
-    const kind = yield* content(
-      { type: "file", name, mode, size: stat.size },
-      { open, stat, scan: !isMetadata(below) },
-    );
-    if (kind !== undefined) relocate[kind].push(below);
+    if (stat.identity !== undefined) firstNames.set(stat.identity, name);
+    const head = encodeTarHeader({ type: "file", name, mode, size: stat.size });
+    const isSmall = head.byteLength + stat.size + paddingOf(stat.size) <= piece.byteLength;
+    const kind = yield* isSmall ? small({ open, head, stat }) : large({ open, head, stat });
+    if (kind !== undefined && isRelocatable(path)) relocate[kind].push(path);
   }
 
-  function* content(
-    entry: TarEntry,
-    { open, stat, scan }: { open: OpenFile; stat: FileStat; scan: boolean },
-  ): Generator<Uint8Array, ReturnType<RelocatableScanner["classify"]>> {
-    const head = encodeTarHeader(entry);
-    const { size } = stat;
-    if (head.byteLength + size <= piece.byteLength - recordSize) {
-      // Header, content and padding of a small file leave as one piece.
-      piece.set(head);
-      const end = head.byteLength + size;
-      const body = piece.subarray(head.byteLength, end);
-      if (open.read(body) < size) throw changed(open.path);
-      assertUnchanged(open, stat);
-      const padded = end + paddingOf(size);
-      piece.fill(0, end, padded);
-      yield count(piece.subarray(0, padded));
-      return scan ? scanner.classify(body) : undefined;
-    }
+  /** Header, content and padding leave as one piece. */
+  function* small({ open, head, stat }: Reading): Generator<Uint8Array, Relocatable> {
+    const end = head.byteLength + stat.size;
+    const body = piece.subarray(head.byteLength, end);
+    piece.set(head);
+    if (open.read(body) < stat.size) throw changed(open.path);
+    assertUnchanged(open, stat);
+    const kind = scanner.classify(body);
+    const padded = end + paddingOf(stat.size);
+    yield count(piece.fill(0, end, padded).subarray(0, padded));
+    return kind;
+  }
+
+  function* large({ open, head, stat }: Reading): Generator<Uint8Array, Relocatable> {
     yield count(head);
-    const scanning = scan ? scanner.start() : undefined;
-    for (let left = size; left > 0; ) {
+    const scan = scanner.start();
+    for (let left = stat.size; left > 0; ) {
       const body = piece.subarray(0, Math.min(left, pieceSize));
       if (open.read(body) < body.byteLength) throw changed(open.path);
-      scanning?.update(body);
+      scan.update(body);
       left -= body.byteLength;
       yield count(body);
     }
     assertUnchanged(open, stat);
-    if (paddingOf(size) > 0) yield count(new Uint8Array(paddingOf(size)));
-    return scanning?.end();
+    yield count(new Uint8Array(paddingOf(stat.size)));
+    return scan.end();
   }
 
   const parents = archiveName.split("/").slice(0, -1);
-  for (let depth = 1; depth <= parents.length; depth++)
-    yield count(
-      encodeTarHeader({ type: "directory", name: `${parents.slice(0, depth).join("/")}/`, mode: 0o755 }),
-    );
-  yield* directory(request.directory ?? request.prefix, archiveName, "");
+  for (const depth of parents.keys()) {
+    const name = `${parents.slice(0, depth + 1).join("/")}/`;
+    yield count(encodeTarHeader({ type: "directory", name, mode: 0o755 }));
+  }
+  yield* directory("");
 
   const distribution: BinaryDistribution = {
     ...request.distribution,
     hardlinksDeduped: true,
     relocateBinaries: relocate.binary,
-    relocateLinks: relocate.links,
+    relocateLinks: relocate.link,
     relocateTextFiles: relocate.text,
   };
   const metadata = encodeBinaryDistribution(distribution);
@@ -141,7 +137,15 @@ export function* packPrefix(request: PackRequest, files: Files): Generator<Uint8
   return distribution;
 }
 
-const isMetadata = (below: string): boolean => below.startsWith(".spack/");
+/** A file about to be read, with the header that goes before it. */
+interface Reading {
+  readonly open: OpenFile;
+  readonly head: Uint8Array;
+  readonly stat: FileStat;
+}
+
+/** Spack moves nothing of its own metadata. */
+const isRelocatable = (path: string): boolean => !path.startsWith(".spack/");
 
 function assertUnchanged(open: OpenFile, before: FileStat): void {
   const after = open.stat();
