@@ -6,7 +6,10 @@ import {
   updateIndex as updateStoredIndex,
 } from "../buildcache/index-update.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
-import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import type { DagHash } from "../spec/dag-hash.js";
+import { createMatcher } from "../spec/matches.js";
+import { parseSpecs } from "../spec/parse-spec.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { openRegistries } from "./registries.js";
 
@@ -47,11 +50,17 @@ export interface ListedPackage {
   readonly mirrors: readonly string[];
 }
 
+export interface ListResult {
+  readonly packages: readonly ListedPackage[];
+  /** All that the indices know, to tell dependencies and compilers. */
+  readonly graph: SpecGraph;
+}
+
 /**
  * The packages of one mirror, or of all, as their indices tell.
- * @throws Failure `buildcache.index-missing` where a mirror has no index
+ * @throws Failure `buildcache.index-missing` where a mirror has no index, `spec.no-match` where nothing matches
  */
-export async function list(options: ListOptions = {}): Promise<readonly ListedPackage[]> {
+export async function list(options: ListOptions = {}): Promise<ListResult> {
   const context = await openContext(options);
   const mirrors =
     options.mirror === undefined
@@ -63,7 +72,9 @@ export async function list(options: ListOptions = {}): Promise<readonly ListedPa
       hint: "Run `stowage mirror add NAME URL`, or name a URL.",
     });
   await using registries = openRegistries(context);
-  const found = new Map<string, { spec: ConcreteSpec; mirrors: string[] }>();
+  const queries = options.specs?.flatMap(parseSpecs) ?? [];
+  const nodes = new Map<DagHash, ConcreteSpec>();
+  const found = new Map<DagHash, { spec: ConcreteSpec; mirrors: string[] }>();
   for (const mirror of mirrors) {
     const repository = await registries.mirror(mirror, "fetch");
     const stored = await readStoredIndex(repository, context);
@@ -74,13 +85,21 @@ export async function list(options: ListOptions = {}): Promise<readonly ListedPa
         hint: `Run \`stowage buildcache update-index ${mirror.name}\` to build one from its packages.`,
       });
     const graph = graphOfIndex(stored.index, { subject: repository.label });
-    for (const hash of stored.index.present) {
-      const spec = graph.nodes.get(hash);
-      if (spec === undefined) continue;
+    const matches = createMatcher(graph);
+    for (const [hash, spec] of graph.nodes) {
+      nodes.set(hash, spec);
+      if (!stored.index.present.has(hash)) continue;
+      if (queries.length > 0 && !queries.some((query) => matches(spec, query))) continue;
       const known = found.get(hash);
       if (known === undefined) found.set(hash, { spec, mirrors: [mirror.name] });
       else known.mirrors.push(mirror.name);
     }
   }
-  return [...found.values()];
+  if (found.size === 0 && queries.length > 0)
+    throw new Failure("not-found", `no package in ${mirrors.map(({ name }) => name).join(", ")} matches`, {
+      code: "spec.no-match",
+      subject: options.specs?.join(" "),
+      hint: "`stowage buildcache list` without a spec shows what there is.",
+    });
+  return { packages: [...found.values()], graph: { roots: [...found.keys()], nodes, format: 5 } };
 }

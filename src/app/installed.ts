@@ -40,7 +40,7 @@ export async function openInstalled(context: Context, sysroot?: string): Promise
 }
 
 /**
- * The installed packages that specs name, one each.
+ * The installed packages that specs name, one each; without specs, all that were asked for.
  * @throws Failure `spec.no-match`, `spec.ambiguous`
  */
 export function selectInstalled(
@@ -48,6 +48,10 @@ export function selectInstalled(
   specs: readonly string[],
   { root }: { root: string },
 ): DagHash[] {
+  if (specs.length === 0)
+    return [...database.records.values()]
+      .filter(({ installed, explicit, spec }) => installed && explicit && spec.external === undefined)
+      .map(({ spec }) => spec.hash);
   const graph = graphOfDatabase(database, []);
   const matches = createMatcher(graph);
   const installed = [...database.records.values()]

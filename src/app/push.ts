@@ -16,8 +16,8 @@ import { createPacker } from "./packer.js";
 import { openRegistries } from "./registries.js";
 
 export interface PushOptions extends StowageOptions {
-  /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`. */
-  readonly specs: readonly string[];
+  /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: all that were asked for. */
+  readonly specs?: readonly string[] | undefined;
   /** An image to make the packages' images run: `debian:12`, `oci:DIR:TAG`. */
   readonly baseImage?: string | undefined;
   /** Renew the index when done, also where nothing was pushed. */
@@ -48,14 +48,14 @@ export interface PushResult extends RunResult {
  * What fails is in the result, and the rest is pushed all the same.
  * @throws Failure `mirror.*`, `store.*`, `spec.*` for what stops all of it
  */
-export async function push(mirrorName: string, options: PushOptions): Promise<PushResult> {
+export async function push(mirrorName: string, options: PushOptions = {}): Promise<PushResult> {
   const context = await openContext(options);
   const { signal, report } = context;
   const call = { signal, report };
   const mirror = await context.mirror(mirrorName);
   const { store, root, locate } = await openInstalled(context, options.sysroot);
   const database = await store.readDatabase(call);
-  const roots = selectInstalled(database, options.specs, { root });
+  const roots = selectInstalled(database, options.specs ?? [], { root });
   await using registries = openRegistries(context);
   const repository = await registries.mirror(mirror, "push");
 

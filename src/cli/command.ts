@@ -1,6 +1,6 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { StowageOptions } from "../app/context.js";
-import type { Failure } from "../base/failure.js";
+import { Failure } from "../base/failure.js";
 import type { Given } from "./given.js";
 import type { Style, Terminal } from "./terminal.js";
 
@@ -46,4 +46,26 @@ export function examples(command: Command, lines: readonly (readonly [string, st
     "after",
     `\nExamples:\n${lines.map(([line, what]) => `  ${line.padEnd(width)}  # ${what}`).join("\n")}`,
   );
+}
+
+/** Spack's options that cannot be honoured here: refused, saying why, instead of unknown. */
+export function refuse(
+  command: Command,
+  options: readonly (readonly [flags: string, reason: string])[],
+): void {
+  for (const [flags, reason] of options) {
+    const option = new Option(flags).hideHelp();
+    command.addOption(option);
+    command.on(`option:${option.name()}`, () => {
+      throw new Failure("unsupported", `${option.long} cannot be used: ${reason}`, {
+        code: "cli.option-refused",
+        hint: "docs/spack-differences.md lists what is different.",
+      });
+    });
+  }
+}
+
+/** Spack's options that ask for what is done anyway. */
+export function accept(command: Command, flags: readonly string[]): void {
+  for (const one of flags) command.addOption(new Option(one).hideHelp());
 }

@@ -10,6 +10,11 @@ export const groups: Readonly<Record<string, string>> = {
 
 export const commands: readonly CommandEntry[] = [
   {
+    path: ["install"],
+    summary: "install packages from build caches, with what they need",
+    load: async () => (await import("./commands/install.js")).installCommand,
+  },
+  {
     path: ["find"],
     summary: "list what is installed",
     load: async () => (await import("./commands/find.js")).findCommand,
@@ -18,6 +23,23 @@ export const commands: readonly CommandEntry[] = [
     path: ["verify"],
     summary: "compare installed files with what was installed",
     load: async () => (await import("./commands/verify.js")).verifyCommand,
+  },
+  {
+    path: ["buildcache", "push"],
+    aliases: ["create"],
+    summary: "push installed packages, with what they need, to a mirror",
+    load: async () => (await import("./commands/buildcache-push.js")).buildcachePush,
+  },
+  {
+    path: ["buildcache", "update-index"],
+    aliases: ["rebuild-index"],
+    summary: "make the index of a mirror say what is in it",
+    load: async () => (await import("./commands/buildcache-update-index.js")).buildcacheUpdateIndex,
+  },
+  {
+    path: ["buildcache", "list"],
+    summary: "list the packages in mirrors",
+    load: async () => (await import("./commands/buildcache-list.js")).buildcacheList,
   },
   {
     path: ["mirror", "add"],

@@ -1,0 +1,92 @@
+import { Option } from "commander";
+import { type PushResult, push } from "../../app/push.js";
+import { Failure } from "../../base/failure.js";
+import { accept, type CommandDefinition, examples, refuse } from "../command.js";
+import { formatSize, plural } from "../format.js";
+
+export const buildcachePush: CommandDefinition = {
+  define(command) {
+    command
+      .argument("<mirror>", "name of a mirror, or a URL")
+      .argument("[specs...]", "installed packages: hdf5+mpi, /7i7xbvp (else all that were asked for)")
+      .option("--base-image <image>", "make runnable images over this one: debian:12, oci:DIR:TAG")
+      .option("--update-index", "renew the index afterwards")
+      .addOption(
+        new Option("--only <part>", "push only the packages named, or only what they need").choices([
+          "package",
+          "dependencies",
+        ]),
+      )
+      .option("--with-build-dependencies", "push what was needed to build, too")
+      .option("-f, --force", "push again what is there already")
+      .option("--fail-fast", "stop at the first package that fails")
+      .option("--strict", "fail where a dependency is not installed")
+      .option("-j, --jobs <n>", "how many packages to pack and upload at once")
+      .option("--compression-level <n>", "1 (fast) to 9 (small); 6")
+      .option("--sysroot <dir>", "the store's paths are below this folder");
+    accept(command, [
+      "--rebuild-index",
+      "--without-build-dependencies",
+      "--allow-missing",
+      "-u, --unsigned",
+      "--private",
+    ]);
+    refuse(command, [
+      ["--signed", "packages in registries are not signed yet"],
+      ["-k, --key <key>", "packages in registries are not signed yet"],
+      ["--group <group>", "groups of an environment are known to Spack alone"],
+    ]);
+    examples(command, [
+      ["stowage buildcache push cache hdf5", "with all it needs to run"],
+      ["stowage buildcache push --update-index cache /7i7xbvp", "one package by hash"],
+      ["stowage buildcache push --base-image debian:12 oci://ghcr.io/me/cache greet", "an image that runs"],
+    ]);
+  },
+  async run({ given, options }) {
+    const only = given.text("only");
+    const result = await push(given.argument(0), {
+      ...options,
+      specs: given.specs(1),
+      baseImage: given.text("baseImage"),
+      updateIndex: given.flag("updateIndex") ?? given.flag("rebuildIndex"),
+      only: only === "package" || only === "dependencies" ? only : undefined,
+      withBuildDependencies: given.flag("withBuildDependencies"),
+      force: given.flag("force"),
+      failFast: given.flag("failFast"),
+      strict: given.flag("strict"),
+      jobs: given.count("jobs"),
+      compressionLevel: given.count("compressionLevel"),
+      sysroot: given.text("sysroot"),
+    });
+    return {
+      document: result,
+      *lines(paint) {
+        const { pushed, present, failed, missing, index } = result;
+        const bytes = pushed.reduce((sum, one) => sum + one.size, 0);
+        for (const { name, version, hash, size, tag } of pushed)
+          yield `${paint("green", "pushed")} ${name}@${version}/${hash.slice(0, 7)}, ${formatSize(size)}, as ${tag}`;
+        yield [
+          `${plural(pushed.length, "package")} pushed${bytes > 0 ? ` (${formatSize(bytes)})` : ""}`,
+          `${present.length} there already`,
+          ...(failed.length > 0 ? [`${failed.length} failed`] : []),
+          ...(missing.length > 0 ? [`${missing.length} not installed`] : []),
+        ].join(", ");
+        if (index !== undefined)
+          yield `index: ${plural(index.packages, "package")}, ${index.written ? "written" : "up to date"}`;
+      },
+      failure: failureOf(result),
+    };
+  },
+};
+
+function failureOf({ failed, mirror }: PushResult): Failure | undefined {
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  const { name, version, failure } = first;
+  const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
+  return new Failure("partial", `could not push ${name}@${version}${others}: ${failure.message}`, {
+    code: "push.partial",
+    subject: mirror,
+    hint: failure.hint ?? "Push again: what is there already is not sent again.",
+  });
+}
