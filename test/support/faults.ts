@@ -93,6 +93,8 @@ async function* first(bytes: Bytes, count: number): Bytes {
 
 async function* cut(bytes: Bytes, after: number): Bytes {
   yield* first(bytes, after);
+  // A reset overtakes what was sent just before it: it is to arrive.
+  await new Promise((resolve) => setTimeout(resolve, 10));
   throw new Cut();
 }
 

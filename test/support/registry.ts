@@ -52,7 +52,9 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   const root = options.root ?? scratch?.path;
   const clock = { now: () => Date.now() };
   const onError = (error: unknown): void => {
-    if (!(error instanceof Cut)) console.error("registry:", error);
+    // A client that hangs up is no error of the registry either.
+    const isGone = error instanceof Error && "code" in error && error.code === "ECONNRESET";
+    if (!(error instanceof Cut) && !isGone) console.error("registry:", error);
   };
   const storage =
     root === undefined ? createMemoryStorage({ clock }) : openDiskStorage({ root, clock, onError });
