@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { type Call, checkInterrupted } from "../../base/call.js";
+import { isObject } from "../../base/decode.js";
 import { Failure, interrupted } from "../../base/failure.js";
-import { isObject } from "./login-file.js";
 
 export interface HelperLogin {
   readonly username: string;

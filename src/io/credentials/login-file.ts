@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { textOf } from "../../base/bytes.js";
+import { isObject, type JsonObject } from "../../base/decode.js";
 import { Failure } from "../../base/failure.js";
 import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
 
@@ -28,7 +29,7 @@ export async function readLoginFile(path: string): Promise<LoginFile | undefined
 }
 
 /** No cause and no excerpt: the text around a syntax error may be a password. */
-function objectIn(text: string): Record<string, unknown> | undefined {
+function objectIn(text: string): JsonObject | undefined {
   try {
     const json: unknown = text.trim() === "" ? {} : JSON.parse(text);
     return isObject(json) ? json : undefined;
@@ -44,9 +45,6 @@ function invalid(path: string, why: string): Failure {
     hint: "Repair it, or move it away and log in anew.",
   });
 }
-
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** `auths`, `credHelpers` and the like: an object, or nothing. @throws Failure `credentials.file-invalid` */
 export function sectionOf({ path, document }: LoginFile, key: string): Readonly<Record<string, unknown>> {
