@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { openDiskStorage } from "../io/server/disk-storage.js";
+import { keepMemoryLean } from "../io/server/lean-memory.js";
 import { listen } from "../io/server/listen.js";
 import { systemClock } from "../io/system/clock.js";
 import { type Access, openAccess } from "../server/access.js";
@@ -37,6 +38,8 @@ export interface ServeOptions extends Call {
   readonly readOnly?: boolean | undefined;
   /** How clients reach it where that differs from what they say in `Host`: behind a proxy. */
   readonly publicUrl?: string | undefined;
+  /** This process does nothing else: it may be told to use little memory. */
+  readonly dedicated?: boolean | undefined;
   /** Given a JSON line for each request, when it has ended. */
   readonly log?: ((line: string) => void) | undefined;
   /** Told of faults that are no client's. */
@@ -66,6 +69,7 @@ const defaultGrace = 24 * 3600 * 1000;
  */
 export async function serve(options: ServeOptions = {}): Promise<Served> {
   checkInterrupted(options);
+  if (options.dedicated === true) keepMemoryLean();
   const { root, readOnly, publicUrl, log, onError = () => {} } = options;
   const address = parseAddress(options.listen ?? `127.0.0.1:${defaultPort}`);
   const tls = tlsOf(options);

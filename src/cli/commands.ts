@@ -94,6 +94,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/version.js")).versionResolve,
   },
   {
+    path: ["serve"],
+    summary: "serve a registry of one's own",
+    load: async () => (await import("./commands/serve.js")).serveCommand,
+  },
+  {
     path: ["completion"],
     summary: "print a script that completes commands, options and mirrors in a shell",
     load: async () => (await import("./commands/completion.js")).completion,

@@ -28,7 +28,7 @@ export interface DiskIndex {
 const refName = "org.opencontainers.image.ref.name";
 
 /** index.json follows a change after this many milliseconds … */
-const shortestWait = 200;
+const shortestWait = 50;
 /** … and its writing takes at most about a tenth of the time. */
 const idleShare = 10;
 

@@ -1,56 +1,71 @@
-import { writev } from "node:fs";
+import { write } from "node:fs";
 import { promisify } from "node:util";
-import { concat } from "../../base/bytes.js";
 
-const writeSome = promisify(writev);
-
-/** Bytes that may wait for the disk: enough for it to be busy while as many arrive. */
-const waitingBytes = 1024 * 1024;
+const writeSome = promisify(write);
 
 /** Writes to a file in another thread while the next bytes arrive. */
 export interface WriteQueue {
-  /** Takes a chunk; where much is waiting, gives what to wait for. */
+  /** Takes a copy of a chunk; where there is no room for it yet, gives what to wait for first. */
   push(chunk: Uint8Array): Promise<void> | undefined;
   /** Resolves when everything is written. @throws what writing failed with */
   drained(): Promise<void>;
 }
 
+/** Bytes that are written at once. Twice that is held: one part fills while the other goes to the disk. */
+const partBytes = 512 * 1024;
+
+/**
+ * Chunks are copied together: fewer and larger writes, and a chunk of the network is garbage at once, so that an
+ * upload takes the memory of its two parts and no more.
+ */
 export function createWriteQueue(fd: number): WriteQueue {
-  let waiting: Uint8Array[] = [];
-  let size = 0;
+  let [filling, spare] = [Buffer.allocUnsafe(partBytes), Buffer.allocUnsafe(partBytes)];
+  let filled = 0;
   let writing: Promise<void> | undefined;
   let failed: { error: unknown } | undefined;
 
-  async function writeWaiting(): Promise<void> {
-    const chunks = waiting;
-    waiting = [];
-    size = 0;
+  async function writePart(part: Uint8Array): Promise<void> {
     try {
-      await writeAll(fd, chunks);
+      for (let at = 0; at < part.byteLength; )
+        at += (await writeSome(fd, part, at, part.byteLength - at)).bytesWritten;
     } catch (error) {
       failed = { error };
     }
-    writing = waiting.length > 0 && failed === undefined ? writeWaiting() : undefined;
+    writing = undefined;
+  }
+
+  /** Hands over what is filled; the other part has been written by then. */
+  function swap(): void {
+    writing = writePart(filling.subarray(0, filled));
+    [filling, spare] = [spare, filling];
+    filled = 0;
+  }
+
+  async function pushInParts(chunk: Uint8Array): Promise<void> {
+    for (let at = 0; at < chunk.byteLength; ) {
+      const size = Math.min(partBytes - filled, chunk.byteLength - at);
+      filling.set(chunk.subarray(at, at + size), filled);
+      filled += size;
+      at += size;
+      if (filled < partBytes) continue;
+      await writing;
+      swap();
+    }
+    if (failed !== undefined) throw failed.error;
   }
 
   return {
     push(chunk) {
-      if (failed !== undefined) throw failed.error;
-      waiting.push(chunk);
-      size += chunk.byteLength;
-      writing ??= writeWaiting();
-      return size < waitingBytes ? undefined : writing;
+      if (filled + chunk.byteLength >= partBytes) return pushInParts(chunk);
+      filling.set(chunk, filled);
+      filled += chunk.byteLength;
+      return undefined;
     },
     async drained() {
-      while (writing !== undefined) await writing;
+      await writing;
+      if (filled > 0) swap();
+      await writing;
       if (failed !== undefined) throw failed.error;
     },
   };
-}
-
-async function writeAll(fd: number, chunks: readonly Uint8Array[]): Promise<void> {
-  const total = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  let { bytesWritten } = await writeSome(fd, chunks);
-  while (bytesWritten < total)
-    bytesWritten += (await writeSome(fd, [concat(chunks).subarray(bytesWritten)])).bytesWritten;
 }
