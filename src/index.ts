@@ -2,16 +2,19 @@
 export {
   type ListedPackage,
   type ListOptions,
+  type ListResult,
   list,
   type UpdateIndexOptions,
   updateIndex,
 } from "./app/buildcache.js";
+export { configSection, type SectionResult } from "./app/config.js";
 export type { StowageOptions } from "./app/context.js";
 export { type FindOptions, type FindResult, type FoundPackage, find } from "./app/find.js";
 export { type InstallOptions, type InstallResult, install } from "./app/install.js";
 export {
   addMirror,
   listMirrors,
+  type MirrorEdit,
   removeMirror,
   setMirror,
 } from "./app/mirror.js";
@@ -27,6 +30,8 @@ export { type VerifiedPackage, verify } from "./app/verify.js";
 export { exitCodes, Failure, type FailureDocument, type FailureKind } from "./base/failure.js";
 export type { ProgressEvent, Report, Task } from "./base/progress.js";
 export type { BrokenTag, IndexResult } from "./buildcache/index-update.js";
+export type { Access, Connection, Direction, Mirror } from "./config/mirror.js";
+export type { AccessChange, MirrorChange } from "./config/mirror-change.js";
 export type { FailedPackage, PackageName, PushedPackage } from "./push/run.js";
 export type { ConcreteSpec, Dependency, DependencyType, SpecGraph } from "./spec/concrete-spec.js";
 export type { DagHash } from "./spec/dag-hash.js";

@@ -11,6 +11,7 @@ import { graphOfDatabase, planPush, type Selection } from "../push/plan.js";
 import { type PushResult as RunResult, runPush } from "../push/run.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { openContext, type StowageOptions } from "./context.js";
+import { configuredInspections } from "./inspections.js";
 import { openInstalled, selectInstalled } from "./installed.js";
 import { createPacker } from "./packer.js";
 import { openRegistries } from "./registries.js";
@@ -94,6 +95,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     base,
     hasDirectory: (prefix, directory) =>
       statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
+    inspections: await configuredInspections(context),
     prefixOf: (hash) => database.records.get(hash)?.path,
     jobs,
     force,
