@@ -1,13 +1,18 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { Failure } from "../base/failure.js";
 import type { AccessChange, MirrorChange } from "../config/mirror-change.js";
 import type { Given } from "./given.js";
 
-const repeatable = (flags: string, description: string): Option =>
-  new Option(flags, description).argParser((value: string, before: string[] | undefined) => [
-    ...(before ?? []),
-    value,
-  ]);
+/** An option that may be given more than once, each time with one of `choices`, if there are any. */
+function repeatable(flags: string, description: string, choices?: readonly string[]): Option {
+  const option = new Option(flags, description);
+  if (choices !== undefined) option.choices(choices);
+  return option.argParser((value: string, before: string[] | undefined) => {
+    if (choices?.includes(value) === false)
+      throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
+    return [...(before ?? []), value];
+  });
+}
 
 /** Spack's options for how a mirror is reached. */
 export function addConnectionOptions(command: Command): void {
@@ -32,7 +37,7 @@ export function addConnectionOptions(command: Command): void {
 export function addContentOptions(command: Command): void {
   command
     .addOption(
-      repeatable("--type <type>", "what it holds: binary, source (repeatable; else both)").choices([
+      repeatable("--type <type>", "what it holds: binary, source (repeatable; else both)", [
         "binary",
         "source",
       ]),
@@ -44,7 +49,6 @@ export function addContentOptions(command: Command): void {
     .addOption(repeatable("--exclude-binary <spec>", "never use packages that match (repeatable)"));
 }
 
-/** Spack's flag takes any values; commander's choices check each of a repeatable option only without argParser. */
 function typesOf(given: Given): Pick<MirrorChange, "binary" | "source"> {
   const types = given.texts("type");
   if (types.length === 0) return {};

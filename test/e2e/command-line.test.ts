@@ -61,6 +61,12 @@ describe("errors", () => {
     ["an unknown subcommand, with a guess", ["mirror", "lst"], 2, "hint: Did you mean one of list, ls?"],
     ["a missing argument", ["mirror", "add", "x"], 2, "error: missing required argument 'url'"],
     ["too many arguments", ["mirror", "list", "x"], 2, "error: too many arguments"],
+    [
+      "a wrong choice among several",
+      ["mirror", "set", "x", "--type", "y"],
+      2,
+      "Allowed choices are binary, source",
+    ],
     ["a wrong choice", ["find", "--color", "blue"], 2, "Allowed choices are auto, always, never"],
     ["a store that is not there", ["find", "--store", "/nowhere"], 3, "there is no store at /nowhere"],
     ["a mirror that is not there", ["mirror", "rm", "x"], 3, "there is no mirror named x"],
@@ -191,6 +197,7 @@ mirrors:
 
     stowage(["mirror", "set", "new", "--signed", "--unset", "view", "--type", "binary"], env);
     expect(file()).toContain("    signed: true\n");
+    expect(file()).toContain("    binary: true\n    source: false\n");
     expect(stowage(["mirror", "rm", "new"], env).code).toBe(0);
     expect(stowage(["mirror", "rm", "old"], env).code).toBe(0);
     expect(file()).toContain("mirrors: {}\n");

@@ -10,16 +10,27 @@ const home = join(scratch.path, "home");
 const sysroot = join(scratch.path, "machine");
 const store = join(scratch.path, "installed");
 let registry: TestRegistry;
+let release = (): void => {};
+/** Requests for `slow/…` wait for this. */
+const released = new Promise<void>((resolve) => {
+  release = resolve;
+});
 const run = (args: readonly string[], options: Partial<CliOptions> = {}): Promise<CliResult> =>
   stowage(args, { home, ...options });
 
 beforeAll(async () => {
-  registry = await startRegistry();
+  registry = await startRegistry({
+    wrap: (handler) => async (request) => {
+      if (request.path.includes("/slow/")) await released;
+      return handler(request);
+    },
+  });
   spawnSync("mkdir", ["-p", home, sysroot]);
   unpackStore(sysroot);
   await run(["mirror", "add", "cache", `oci+http://${registry.host}/me/cache`]);
 });
 afterAll(async () => {
+  release();
   await registry.close();
   scratch[Symbol.dispose]();
 });
@@ -113,4 +124,19 @@ describe("a store goes into a registry and out of it", () => {
     const gone = await run(["buildcache", "list", "-m", "oci+http://127.0.0.1:1/x"]);
     expect(gone.code).toBe(5);
   });
+
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "%s ends what is under way, with exit code 130",
+    async (signal) => {
+      const seen = registry.requests.length;
+      const listed = await run(["buildcache", "list", "-m", `oci+http://${registry.host}/slow/cache`], {
+        started: async (kill) => {
+          while (registry.requests.length === seen) await new Promise((resolve) => setTimeout(resolve, 20));
+          kill(signal);
+        },
+      });
+      expect(listed).toMatchObject({ code: 130, stdout: "" });
+      expect(listed.stderr).toContain("interrupted");
+    },
+  );
 });
