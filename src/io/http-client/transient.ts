@@ -81,6 +81,7 @@ export function networkFailure(error: unknown, { method, url }: { method: string
       `${method} ${shown} failed: ${why ?? "what answers is not HTTP"}`,
       {
         code: "registry.unreachable",
+        hint: `Check that ${url.origin} is right and can be reached from here (proxies: $https_proxy, $no_proxy), and try again.`,
         exchange,
         cause: error,
         // Who mistypes a port should not wait for long; a registry that restarts is back soon.
