@@ -5,11 +5,11 @@ import { Failure } from "../base/failure.js";
 import type { Task } from "../base/progress.js";
 import { sbangScript } from "../relocate/sbang.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import type { DagHash } from "../spec/dag-hash.js";
 import { closure, subgraph } from "../spec/graph.js";
 import { encodeSpecFile } from "../spec/spec-file.js";
 import type { Database } from "../store/database.js";
 import type { Staging, Store } from "../store/store.js";
+import { aliasOf, aliasRecordName } from "./alias.js";
 import type { BlobCache } from "./blob-cache.js";
 import { defaultPermissions, type FinishJob, type Permissions } from "./finish.js";
 import type { Materialized, MaterializeJob } from "./materialize.js";
@@ -272,15 +272,6 @@ async function installOne(
   await staging.publish(directory, prefix, { overwrite });
   return { spec, prefix, problems: made.problems, size: made.size };
 }
-
-/**
- * A short path for a prefix: most of an old one is name, version and hash, so it fits there. Both end alike, so it may
- * stand where other strings share the old one's tail.
- */
-export const aliasOf = (store: Store, hash: DagHash): string => `${store.root}/.a/${hash.slice(-7)}`;
-
-/** What was replaced by aliases cannot be relocated by any Spack again: the package says so. */
-export const aliasRecordName = ".spack/stowage.json";
 
 const metadataOf = (
   specFile: string,

@@ -4,12 +4,13 @@ import { mapLimited } from "../base/limit.js";
 import type { Entry, EntryRequest, PackageSource } from "../buildcache/source.js";
 import type { ConcreteSpec, DependencyType, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { closure, topologicalOrder } from "../spec/graph.js";
+import { topologicalOrder } from "../spec/graph.js";
 import { checkHash } from "../spec/hash-check.js";
 import type { Database } from "../store/database.js";
-import type { Layout } from "../store/layout.js";
+import { shebangLimit } from "../relocate/sbang.js";
+import { type Layout, layoutOf } from "../store/layout.js";
 import { hostProblems, type Host } from "./host.js";
-import { prefixIn } from "./prefixes.js";
+import { prefixIn, sbangPathOf } from "./prefixes.js";
 
 export interface InstallRequest {
   readonly roots: readonly EntryRequest[];
@@ -123,6 +124,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
       ...(request.host === undefined
         ? []
         : hostProblems(graph, { specs: fetched.map(({ spec }) => spec), host: request.host })),
+      ...(fetched.length === 0 ? [] : rootProblems(layout)),
       ...spaceProblems(bytes, request),
     ],
   };
@@ -196,6 +198,24 @@ function unbelievable(fetched: readonly Fetch[]): Failure[] {
     );
 }
 
+/** Scripts whose interpreter has too long a path are started by `sbang`, whose own path must not be too long. */
+function rootProblems(layout: Layout): Failure[] {
+  const room = shebangLimit - Buffer.byteLength(`#!/bin/sh ${sbangPathOf(layoutOf(""))}\n`);
+  const length = Buffer.byteLength(layout.unpaddedRoot);
+  if (length <= room) return [];
+  return [
+    new Failure(
+      "unsupported",
+      `the root ${layout.unpaddedRoot} has ${length} bytes, too long for the interpreter lines of scripts`,
+      {
+        code: "install.root-too-long",
+        subject: layout.unpaddedRoot,
+        hint: `Use a store root of at most ${room} bytes.`,
+      },
+    ),
+  ];
+}
+
 /** Unpacked, packages are never smaller than packed; the packed ones are kept in the cache as well. */
 function spaceProblems(bytes: number, { freeBytes, layout }: InstallRequest): Failure[] {
   if (freeBytes === undefined || freeBytes >= bytes) return [];
@@ -224,7 +244,3 @@ export function assertInstallable({ problems }: InstallPlan): void {
     cause: new AggregateError(problems),
   });
 }
-
-/** The packages that have to be in the store's database for its records to be complete. */
-export const recorded = (graph: SpecGraph): readonly ConcreteSpec[] =>
-  closure(graph, { types: ["build", "link", "run"] });
