@@ -10,6 +10,7 @@ import type { EntryRequest, PackageSource } from "../buildcache/source.js";
 import { paddedRoot } from "../config/install-tree.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
 import { type InstallPlan, planInstall } from "../install/plan.js";
+import { detectHost } from "../io/host/detect-host.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
 import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
@@ -87,6 +88,7 @@ export async function install(
       sources: repositories.map((repository): PackageSource => ociSource(repository)),
       database: await store.readDatabase(call),
       layout: store.layout,
+      host: await detectHost(call),
       overwrite: options.overwrite,
       only: options.only,
       buildDependencies: options.includeBuildDeps,

@@ -1,53 +1,54 @@
 import { Failure } from "../base/failure.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import type { Host } from "../spec/host.js";
+import { runsOn } from "../spec/target.js";
 import { compareVersions } from "../version/compare.js";
 import { parseStandardVersion } from "../version/standard-version.js";
-
-/** What packages will run on. */
-export interface Host {
-  /** As Spack's: `linux`, `darwin`. */
-  readonly platform: string;
-  /** Name of the machine's microarchitecture, for messages. */
-  readonly target: string;
-  /** Whether code for a microarchitecture runs here: `x86_64_v3`. */
-  runs(target: string): boolean;
-  /** Version of its GNU C library, where it has one. */
-  readonly glibc: string | undefined;
-}
 
 /** Why binaries would not run on this machine; packages that are installed already are not asked about. */
 export function hostProblems(
   graph: SpecGraph,
   { specs, host }: { specs: readonly ConcreteSpec[]; host: Host },
 ): Failure[] {
-  const problems: Failure[] = [];
-  const refuse = (code: string, about: readonly ConcreteSpec[], message: string) => {
-    const [first] = about;
-    if (first === undefined) return;
-    const names = about.map(({ name, version }) => `${name}@${version}`).join(", ");
-    problems.push(
-      new Failure("unsupported", `${names}: ${message}`, {
-        code,
-        subject: `${first.name}/${first.hash}`,
-        hint: "Choose a package that was built for this machine: `stowage buildcache list` shows what there is.",
-      }),
-    );
-  };
-  for (const [platform, about] of grouped(specs, (spec) => spec.platform))
-    if (platform !== host.platform)
-      refuse("install.wrong-platform", about, `built for ${platform}, but this machine is ${host.platform}`);
-    else
-      for (const [target, sub] of grouped(about, (spec) => spec.target))
-        if (!host.runs(target))
-          refuse("install.wrong-target", sub, `built for ${target}, but this machine is ${host.target}`);
+  const { platform, target, glibc } = host;
+  const foreign = specs.filter((spec) => spec.platform !== platform);
+  const beyond = specs.filter((spec) => spec.platform === platform && !runsOn(spec.target, target));
   const needed = newestGlibc(graph, specs);
-  if (needed !== undefined && host.glibc !== undefined && newer(needed.version, host.glibc))
-    refuse(
-      "install.glibc-too-old",
-      needed.users,
-      `built with glibc ${needed.version}, but this machine has ${host.glibc}`,
-    );
-  return problems;
+  const tooNew =
+    needed !== undefined && glibc !== undefined && newer(needed.version, glibc) ? needed.users : [];
+  return [
+    ...problemOf(foreign, {
+      code: "install.wrong-platform",
+      message: `built for ${different(foreign, "platform")}, but this machine is ${platform}`,
+    }),
+    ...problemOf(beyond, {
+      code: "install.wrong-target",
+      message: `built for ${different(beyond, "target")}, but this machine is ${target}`,
+    }),
+    ...problemOf(tooNew, {
+      code: "install.glibc-too-old",
+      message: `built with glibc ${needed?.version}, but this machine has ${glibc}`,
+    }),
+  ];
+}
+
+const different = (specs: readonly ConcreteSpec[], key: "platform" | "target"): string =>
+  [...new Set(specs.map((spec) => spec[key]))].join(" and ");
+
+function problemOf(
+  specs: readonly ConcreteSpec[],
+  { code, message }: { code: string; message: string },
+): Failure[] {
+  const [first] = specs;
+  if (first === undefined) return [];
+  const names = specs.map(({ name, version }) => `${name}@${version}`).join(", ");
+  return [
+    new Failure("unsupported", `${names}: ${message}`, {
+      code,
+      subject: `${first.name}/${first.hash}`,
+      hint: "Choose a package that was built for this machine: `stowage buildcache list` shows what there is.",
+    }),
+  ];
 }
 
 /** Since Spack 1.0 a spec names the C library it was built with, as an external dependency. */

@@ -6,10 +6,11 @@ import type { ConcreteSpec, DependencyType, SpecGraph } from "../spec/concrete-s
 import type { DagHash } from "../spec/dag-hash.js";
 import { topologicalOrder } from "../spec/graph.js";
 import { checkHash } from "../spec/hash-check.js";
+import type { Host } from "../spec/host.js";
 import type { Database } from "../store/database.js";
 import { shebangLimit } from "../relocate/sbang.js";
 import { type Layout, layoutOf } from "../store/layout.js";
-import { hostProblems, type Host } from "./host.js";
+import { hostProblems } from "./host.js";
 import { prefixIn, sbangPathOf } from "./prefixes.js";
 
 export interface InstallRequest {
@@ -163,21 +164,27 @@ const shown = ({ name, version, hash }: EntryRequest): string =>
     : `${name}${version === undefined ? "" : `@${version}`}/${hash.slice(0, 7)}`;
 
 function missingProblems(missing: readonly EntryRequest[], sources: readonly PackageSource[]): Failure[] {
-  if (missing.length === 0) return [];
-  const where = sources.map(({ label }) => label).join(", ");
   const [first] = missing;
+  if (first === undefined) return [];
+  const subject = shown(first);
+  const how =
+    "Push what is missing from a store that has it, or add a mirror: `stowage mirror add NAME URL`.";
+  if (sources.length === 0)
+    return [
+      new Failure("not-found", "there is no mirror to install from", {
+        code: "install.no-mirror",
+        subject,
+        hint: how,
+      }),
+    ];
+  const what = missing.length === 1 ? "a package is" : `${missing.length} packages are`;
+  const where = sources.map(({ label }) => label).join(", ");
   return [
-    new Failure(
-      "not-found",
-      sources.length === 0
-        ? "there is no mirror to install from"
-        : `${missing.length === 1 ? "a package is" : `${missing.length} packages are`} in none of the mirrors (${where}): ${missing.map(shown).join(", ")}`,
-      {
-        code: sources.length === 0 ? "install.no-mirror" : "install.package-missing",
-        subject: first && shown(first),
-        hint: "Push what is missing from a store that has it, or add a mirror: `stowage mirror add NAME URL`.",
-      },
-    ),
+    new Failure("not-found", `${what} in none of the mirrors (${where}): ${missing.map(shown).join(", ")}`, {
+      code: "install.package-missing",
+      subject,
+      hint: how,
+    }),
   ];
 }
 
