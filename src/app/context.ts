@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import type { Call } from "../base/call.js";
@@ -5,12 +6,23 @@ import { Failure } from "../base/failure.js";
 import { type Configuration, readSection } from "../config/configuration.js";
 import { decodeInstallTree, type InstallTree, pathAt } from "../config/install-tree.js";
 import { decodeMirrors, findMirror, type Mirror } from "../config/mirror.js";
-import type { ConfigNode } from "../config/node.js";
+import { type ConfigNode, flagAt, textAt } from "../config/node.js";
 import type { Variables } from "../config/variables.js";
 import { findScopes, findSpack } from "../io/config/find-scopes.js";
 
+/** How registries and other servers are reached. Paths are of PEM files. */
+export interface ConnectionOptions {
+  /** Takes any certificate, and sends credentials over http. */
+  readonly insecure?: boolean | undefined;
+  /** An authority trusted besides the known ones; else `$SSL_CERT_FILE`, else config:ssl_certs. */
+  readonly ca?: string | undefined;
+  /** A client certificate and its key. */
+  readonly clientCert?: string | undefined;
+  readonly clientKey?: string | undefined;
+}
+
 /** What every verb takes. Nothing has to be given: the rest is Spack's configuration and this process. */
-export interface StowageOptions extends Call {
+export interface StowageOptions extends Call, ConnectionOptions {
   /** Root of the install tree; else what the configuration says, else `~/.stowage/store`. */
   readonly store?: string | undefined;
   /** Folders of configuration that come last and win: Spack's `-C`. */
@@ -33,6 +45,7 @@ export interface Context extends Call {
   readonly home: string;
   readonly cwd: string;
   readonly jobs: number | undefined;
+  readonly connection: ConnectionOptions;
   readonly configuration: Configuration;
   readonly variables: Variables;
   /** The merged `config` section. */
@@ -96,6 +109,12 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     home,
     cwd,
     jobs: options.jobs,
+    connection: {
+      insecure: options.insecure ?? flagAt(config, ["verify_ssl"]) === false,
+      ca: options.ca ?? env["SSL_CERT_FILE"] ?? certificatesIn(config, variables),
+      clientCert: options.clientCert,
+      clientKey: options.clientKey,
+    },
     signal: options.signal,
     report: options.report,
     configuration,
@@ -111,6 +130,14 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     mirrors: readMirrors,
     mirror: async (nameOrUrl) => findMirror(await readMirrors(), nameOrUrl, { variables, folder: cwd }),
   };
+}
+
+/** Spack's own setting; as there, one that leads nowhere counts for nothing. */
+function certificatesIn(config: ConfigNode | undefined, variables: Variables): string | undefined {
+  const text = textAt(config, ["ssl_certs"]);
+  if (text === undefined || /^\$\{?SSL_CERT_FILE\}?$/.test(text)) return undefined;
+  const path = pathAt(config, ["ssl_certs"], variables);
+  return path !== undefined && existsSync(path) ? path : undefined;
 }
 
 const treeAt = (root: string): InstallTree => ({ root, paddedLength: 0, projections: undefined });

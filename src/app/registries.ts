@@ -1,13 +1,12 @@
 import { resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import { type Direction, isRegistryUrl, loginOf, type Mirror } from "../config/mirror.js";
-import { openHttpClient } from "../io/http-client/http-client.js";
+import type { GivenCredential } from "../io/credentials/credentials.js";
 import { openLayout } from "../io/registry/layout.js";
 import { openRemoteRepository } from "../io/registry/remote.js";
-import { systemClock, systemRandom } from "../io/system/clock.js";
-import type { Credential, CredentialStore } from "../oci/credential.js";
 import { type ImageReference, parseImageReference, parseRegistryUrl, parseTag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
+import { openConnection } from "./connection.js";
 import type { Context } from "./context.js";
 
 /** An image, and where it is. */
@@ -31,20 +30,9 @@ export interface Registries extends AsyncDisposable {
 }
 
 export function openRegistries(context: Context): Registries {
-  const logins: { readonly domain: string; readonly name: string; readonly credential: Credential }[] = [];
   // A mirror's own login is for its repository; all else is what docker and podman know.
-  const credentials: CredentialStore = {
-    find: async ({ domain, name }) =>
-      logins.find((login) => login.domain === domain && (name === undefined || login.name === name))
-        ?.credential,
-  };
-  const client = openHttpClient({
-    clock: systemClock,
-    random: systemRandom,
-    credentials,
-    environment: context.env,
-    concurrency: context.jobs,
-  });
+  const logins: GivenCredential[] = [];
+  const client = openConnection(context, logins);
 
   return {
     async mirror(mirror, direction) {

@@ -4,6 +4,7 @@ import type { CommandEntry } from "./command.js";
 export const groups: Readonly<Record<string, string>> = {
   mirror: "manage mirrors",
   buildcache: "put packages into build caches, list them, take them out",
+  auth: "look into logins",
   config: "show the configuration",
   version: "compare versions as Spack does",
 };
@@ -67,6 +68,21 @@ export const commands: readonly CommandEntry[] = [
     aliases: ["ls"],
     summary: "list the configured mirrors in search order",
     load: async () => (await import("./commands/mirror-list.js")).mirrorList,
+  },
+  {
+    path: ["login"],
+    summary: "log in to a registry",
+    load: async () => (await import("./commands/login.js")).loginCommand,
+  },
+  {
+    path: ["logout"],
+    summary: "forget the login for a registry",
+    load: async () => (await import("./commands/login.js")).logoutCommand,
+  },
+  {
+    path: ["auth", "check"],
+    summary: "say which login is used for a registry, and what it may do",
+    load: async () => (await import("./commands/auth.js")).authCheckCommand,
   },
   {
     path: ["config", "get"],

@@ -10,6 +10,10 @@ const globalOptions = (): readonly Option[] => [
   ),
   new Option("-e, --env <env>", "Spack environment, a name or a folder (else $SPACK_ENV)"),
   new Option("--scope <scope>", "configuration scope to read or edit"),
+  new Option("--ca <file>", "certificates of an authority to trust, as PEM (else $SSL_CERT_FILE)"),
+  new Option("--client-cert <file>", "certificate to show to registries that ask for one, as PEM"),
+  new Option("--client-key <file>", "its key"),
+  new Option("--insecure", "take any certificate, and send credentials over http"),
   new Option("--json", "print one JSON document to stdout"),
   new Option("-q, --quiet", "no progress"),
   new Option("--color <when>", "colours").choices(["auto", "always", "never"]),
@@ -56,12 +60,16 @@ export function globalsOf(command: Command): Globals {
     stowage: {
       store: text("store"),
       // Folders given before the command come first, those after it win.
-      config: chain.reverse().flatMap((one) => {
+      config: [...chain].reverse().flatMap((one) => {
         const found: unknown = one.getOptionValue("config");
         return Array.isArray(found) ? found.filter((item) => typeof item === "string") : [];
       }),
       environment: text("env"),
       scope: text("scope"),
+      ca: text("ca"),
+      clientCert: text("clientCert"),
+      clientKey: text("clientKey"),
+      insecure: value("insecure") === true ? true : undefined,
     },
     json: value("json") === true,
     quiet: value("quiet") === true,

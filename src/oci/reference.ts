@@ -105,6 +105,20 @@ export function parseRegistryUrl(text: string): RegistryUrl {
   return { scheme, ...parseImageReference(text.slice(text.indexOf("//") + 2)) };
 }
 
+/**
+ * Parses what names a registry as a whole: a domain, or a URL of something in it (`oci://`, `oci+http://`, also
+ * `https://` and `http://`). `scheme` is undefined where nothing says it.
+ * @throws Failure `oci.reference-invalid`
+ */
+export function parseRegistry(text: string): { scheme: "https" | "http" | undefined; domain: string } {
+  const [, prefix, domain = ""] = /^(?:([a-z+]+):\/\/)?([^/]*)/.exec(text) ?? [];
+  if (!domainPattern.test(domain)) throw invalid(text, "it starts with no host");
+  if (prefix !== undefined && !/^(oci|oci\+http|https?)$/.test(prefix))
+    throw invalid(text, `${prefix} is no registry's`);
+  const scheme = prefix === undefined ? undefined : prefix.endsWith("http") ? "http" : "https";
+  return { scheme, domain: dockerHub.has(domain.toLowerCase()) ? "docker.io" : domain };
+}
+
 export const isRegistryUrl = (text: string): boolean => /^oci(\+http)?:\/\//.test(text);
 
 /** `domain/name[:tag][@digest]`, which parses back to the same reference. */
