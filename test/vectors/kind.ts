@@ -18,6 +18,7 @@ export interface VectorKind {
     specs: readonly string[];
   }): (line: Line) => Answer | undefined | Promise<Answer | undefined>;
   readonly departures?: readonly Departure[] | undefined;
+  readonly rules?: readonly DepartureRule[] | undefined;
 }
 
 /** A line to which we answer otherwise than Spack, on purpose. It passes with that answer only. */
@@ -26,6 +27,13 @@ export interface Departure {
   readonly line: Line;
   readonly answer: Answer;
   readonly reason: string;
+}
+
+/** Lines of a class to which we answer otherwise than Spack, as a standard demands. */
+export interface DepartureRule {
+  readonly reason: string;
+  /** What a line of the class must be answered, from what Spack answered; undefined for other lines. */
+  answer(line: Line, spack: Answer): Answer | undefined;
 }
 
 /** A field of a line that must be text. */
