@@ -146,7 +146,10 @@ test("a blob is not mounted from a repository that the token does not open", asy
   await handle(requestOf("POST", push, { headers: bearer(all["token"]), body: utf8("x") }));
   const mount = `/v2/b/blobs/uploads/?mount=${digestOf(utf8("x"))}&from=a`;
   const some = await json(handle, "GET", "/token?scope=repository:b:pull,push", { headers: alice });
-  expect((await handle(requestOf("POST", mount, { headers: bearer(some["token"]) }))).status).toBe(202);
+  const refused = await handle(requestOf("POST", mount, { headers: bearer(some["token"]) }));
+  expect(refused.headers["WWW-Authenticate"]).toContain(
+    'scope="repository:b:pull,push repository:a:pull",error="insufficient_scope"',
+  );
   expect((await handle(requestOf("POST", mount, { headers: bearer(all["token"]) }))).status).toBe(201);
 });
 

@@ -12,16 +12,15 @@ export interface Need {
 /** What was found out about who asks. */
 export interface Grant {
   readonly user?: string | undefined;
-  allows(need: Need): boolean;
 }
 
 /** Decides who may do what. */
 export interface Access {
-  /** @throws RegistryError UNAUTHORIZED with a challenge, DENIED */
-  authorize(request: Request, need: Need): Promise<Grant>;
+  /** @throws RegistryError UNAUTHORIZED with a challenge, where not all of it may be done */
+  authorize(request: Request, needs: readonly Need[]): Promise<Grant>;
   /** Answers at /token, where there are tokens. */
   readonly token?: Handler | undefined;
 }
 
 /** Everybody may do everything: what a registry on loopback is by default. */
-export const openAccess: Access = { authorize: async () => ({ allows: () => true }) };
+export const openAccess: Access = { authorize: async () => ({}) };

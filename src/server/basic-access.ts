@@ -1,5 +1,5 @@
 import { textOf } from "../base/bytes.js";
-import type { Access, Grant, Need } from "./access.js";
+import type { Access, Need } from "./access.js";
 import { RegistryError } from "./error.js";
 import type { Users } from "./htpasswd.js";
 import type { Request } from "./http.js";
@@ -36,8 +36,8 @@ export const unauthorized = (message: string, challenge: string): RegistryError 
  * Whether nobody in particular may do it. Not so `/v2/`: clients ask there how to log in, and would take a
  * plain answer for a registry without users.
  */
-export const isOpen = ({ name, action }: Need, anonymousPull: boolean): boolean =>
-  anonymousPull && action === "pull" && name !== undefined;
+export const isOpen = (needs: readonly Need[], anonymousPull: boolean): boolean =>
+  anonymousPull && needs.every(({ name, action }) => action === "pull" && name !== undefined);
 
 /** Asks for user and password with each request (RFC 7617). */
 export function createBasicAccess({
@@ -49,11 +49,11 @@ export function createBasicAccess({
 }): Access {
   const challenge = 'Basic realm="stowage", charset="UTF-8"';
   return {
-    async authorize(request, need): Promise<Grant> {
+    async authorize(request, needs) {
       const user = await userOf(request, { users, challenge });
-      if (user === undefined && !isOpen(need, anonymousPull))
+      if (user === undefined && !isOpen(needs, anonymousPull))
         throw unauthorized("this registry asks for a login", challenge);
-      return { user, allows: (other) => user !== undefined || isOpen(other, anonymousPull) };
+      return { user };
     },
   };
 }

@@ -19,8 +19,7 @@ export function rangeOf(header: string | undefined, size: number): ByteRange | "
   }
   const start = Number(first);
   const end = last === "" ? size : Math.min(size, Number(last) + 1);
-  if (last !== "" && Number(last) < start) return undefined;
-  return start < size ? { start, end } : "unsatisfiable";
+  return start < end ? { start, end } : "unsatisfiable";
 }
 
 /** Where a chunk belongs: Content-Range as distribution-spec 1.1 has it, `<first>-<last>`, or as RFC 9110. */

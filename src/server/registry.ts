@@ -1,4 +1,4 @@
-import { type Access, type Action, type Grant, openAccess } from "./access.js";
+import { type Access, type Action, type Need, openAccess } from "./access.js";
 import { deleteBlob, pullBlob } from "./blobs.js";
 import { listReferrers, listRepositories, listTags } from "./discovery.js";
 import { RegistryError } from "./error.js";
@@ -6,7 +6,7 @@ import { emptyResponse, type Handler, jsonResponse, type Request, type Response 
 import { deleteManifest, pullManifest, pushManifest } from "./manifests.js";
 import { type Route, routeOf } from "./route.js";
 import type { Storage } from "./storage.js";
-import { createUploadRoutes } from "./uploads.js";
+import { createUploadRoutes, mountSource } from "./uploads.js";
 
 export interface RegistryOptions {
   readonly storage: Storage;
@@ -32,7 +32,7 @@ export function createRegistry({
 }: RegistryOptions): Handler {
   const uploads = createUploadRoutes({ blobBytes });
 
-  async function answer(route: Route, request: Request, grant: Grant): Promise<Response> {
+  async function answer(route: Route, request: Request): Promise<Response> {
     const { method } = request;
     if (route.type === "base") return jsonResponse({});
     if (route.type === "catalog") return listRepositories(storage, request);
@@ -44,8 +44,7 @@ export function createRegistry({
         if (method === "DELETE") return deleteBlob(repository, route.digest);
         break;
       case "uploads":
-        if (method === "POST")
-          return uploads.start(repository, request, (name) => grant.allows({ name, action: "pull" }));
+        if (method === "POST") return uploads.start(repository, request);
         break;
       case "upload":
         return uploads.proceed(repository, route.id, request);
@@ -72,12 +71,9 @@ export function createRegistry({
     if (route === undefined)
       throw new RegistryError("UNSUPPORTED", `there is nothing at ${request.path}`, { status: 404 });
     const action = actionOf(route, request.method);
-    const grant = await access.authorize(request, {
-      name: "name" in route ? route.name : undefined,
-      action,
-    });
+    const { user } = await access.authorize(request, needsOf(route, action, request));
     if (readOnly && action !== "pull") throw new RegistryError("UNSUPPORTED", "this registry is read-only");
-    return { ...(await answer(route, request, grant)), user: grant.user };
+    return { ...(await answer(route, request)), user };
   }
 
   return async (request) => {
@@ -104,6 +100,13 @@ function actionOf(route: Route, method: string): Action {
   if (route.type === "upload" || route.type === "uploads") return "push";
   if (method === "GET" || method === "HEAD") return "pull";
   return method === "DELETE" ? "delete" : "push";
+}
+
+/** Mounting a blob is a pull, too, where it comes from. */
+function needsOf(route: Route, action: Action, request: Request): readonly Need[] {
+  const from = route.type === "uploads" ? mountSource(request) : undefined;
+  const need: Need = { name: "name" in route ? route.name : undefined, action };
+  return from === undefined ? [need] : [need, { name: from, action: "pull" }];
 }
 
 const withoutBody = (response: Response, { method }: Request): Response =>

@@ -101,30 +101,29 @@ export function createTokenAccess({
 
   return {
     token: giveToken,
-    async authorize(request, need) {
-      const { headers } = request;
-      const bearer = /^bearer +(\S+)$/i.exec(headers["authorization"] ?? "")?.[1];
-      const challenge = challengeOf(request, need);
+    async authorize(request, needs) {
+      const bearer = /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1];
+      const challenge = challengeOf(request, needs);
       if (bearer === undefined) {
         // Some clients send the password at once; it says as much as a token.
         const user = users && (await userOf(request, { users, challenge }));
-        if (user === undefined && !isOpen(need, anonymousPull))
+        if (user === undefined && !isOpen(needs, anonymousPull))
           throw unauthorized("this registry asks for a token", challenge);
-        return { user, allows: (other) => user !== undefined || isOpen(other, anonymousPull) };
+        return { user };
       }
       const claims = signer.verify(bearer);
       if (claims?.use !== "access")
         throw unauthorized("the token is not valid, or not any more", `${challenge},error="invalid_token"`);
       const allows = ({ name, action }: Need): boolean =>
         name === undefined ||
-        isOpen({ name, action }, anonymousPull) ||
         claims.access.some((access) => access.name === name && access.actions.includes(action));
-      if (!allows(need))
+      const lacking = isOpen(needs, anonymousPull) ? undefined : needs.find((need) => !allows(need));
+      if (lacking !== undefined)
         throw unauthorized(
-          `the token is not for ${need.action} of ${need.name}`,
+          `the token is not for ${lacking.action} of ${lacking.name}`,
           `${challenge},error="insufficient_scope"`,
         );
-      return { user: claims.user || undefined, allows };
+      return { user: claims.user || undefined };
     },
   };
 }
@@ -140,9 +139,11 @@ const sign = (
 ): string => signer.sign({ user, use, access, expires: Math.floor(expires) });
 
 /** Where a token is to be had, and for what: a push is asked for with the pull that comes with it. */
-function challengeOf({ origin }: Request, { name, action }: Need): string {
-  const actions = action === "push" ? "pull,push" : action;
-  const scope = name === undefined ? "" : `,scope="repository:${name}:${actions}"`;
+function challengeOf({ origin }: Request, needs: readonly Need[]): string {
+  const scopes = needs.flatMap(({ name, action }) =>
+    name === undefined ? [] : [`repository:${name}:${action === "push" ? "pull,push" : action}`],
+  );
+  const scope = scopes.length === 0 ? "" : `,scope="${scopes.join(" ")}"`;
   return `Bearer realm="${origin}/token",service="stowage"${scope}`;
 }
 

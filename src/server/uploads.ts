@@ -1,5 +1,6 @@
 import type { Bytes } from "../base/bytes.js";
 import type { Digest, DigestAlgorithm } from "../oci/digest.js";
+import type { RepositoryName } from "../oci/reference.js";
 import { RegistryError } from "./error.js";
 import { emptyResponse, type Request, type Response } from "./http.js";
 import { chunkRangeOf } from "./ranges.js";
@@ -14,27 +15,27 @@ export interface UploadOptions {
 /** Pushing of blobs (distribution-spec 1.1, "Pushing blobs"). */
 export interface UploadRoutes {
   /** POST: opens a session; with `mount` or `digest` does the whole push at once where that is possible. */
-  start(repository: RepositoryStorage, request: Request, mayPull: MayPull): Promise<Response>;
+  start(repository: RepositoryStorage, request: Request): Promise<Response>;
   /** GET, PATCH, PUT and DELETE of a session. */
   proceed(repository: RepositoryStorage, id: string, request: Request): Promise<Response>;
 }
 
-/** Whether the request's credentials may pull from another repository, to mount from it. */
-export type MayPull = (name: RepositoryStorage["name"]) => boolean;
+/** The repository that a request wants to mount a blob from. @throws RegistryError NAME_INVALID */
+export function mountSource({ query }: Request): RepositoryName | undefined {
+  const from = query.get("from");
+  return from === null || !query.has("mount") ? undefined : nameOf(from);
+}
 
 export function createUploadRoutes({ blobBytes }: UploadOptions): UploadRoutes {
   const turns = createTurns();
 
   return {
-    async start(repository, request, mayPull) {
+    async start(repository, request) {
       const { query } = request;
       const mount = query.get("mount");
       if (mount !== null) {
         const digest = digestIn(mount);
-        const from = query.get("from");
-        const source = from === null ? undefined : nameOf(from);
-        if ((source === undefined || mayPull(source)) && (await repository.mount(digest, source)))
-          return created(repository, digest);
+        if (await repository.mount(digest, mountSource(request))) return created(repository, digest);
       }
       const digest = query.get("digest");
       if (digest !== null) {
