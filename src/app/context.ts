@@ -6,9 +6,10 @@ import { Failure } from "../base/failure.js";
 import { type Configuration, readSection } from "../config/configuration.js";
 import { decodeInstallTree, type InstallTree, pathAt } from "../config/install-tree.js";
 import { decodeMirrors, findMirror, type Mirror } from "../config/mirror.js";
-import { type ConfigNode, flagAt, textAt } from "../config/node.js";
+import { type ConfigNode, flagAt, nodeAt, textAt } from "../config/node.js";
 import type { Variables } from "../config/variables.js";
 import { findScopes, findSpack } from "../io/config/find-scopes.js";
+import { withHostVariables } from "./host-variables.js";
 
 /** How registries and other servers are reached. Paths are of PEM files. */
 export interface ConnectionOptions {
@@ -50,6 +51,7 @@ export interface Context extends Call {
   readonly variables: Variables;
   /** The merged `config` section. */
   readonly config: ConfigNode | undefined;
+  /** @throws Failure `config.variable-unset` where a variable in its root has no value here */
   readonly installTree: InstallTree;
   /** Where downloads and indices are kept: `$XDG_CACHE_HOME/stowage`, else `~/.stowage/cache`. */
   readonly cacheRoot: string;
@@ -95,10 +97,7 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     folders: options.config === undefined ? [] : [options.config].flat(),
   });
   const config = await readSection(configuration, "config");
-  const installTree: InstallTree =
-    options.store === undefined
-      ? (decodeInstallTree(config, variables) ?? treeAt(join(home, ".stowage/store")))
-      : treeAt(resolve(cwd, options.store));
+  const treeVariables = await withHostVariables(variables, nodeAt(config, ["install_tree"]));
   let mirrors: Promise<readonly Mirror[]> | undefined;
   const readMirrors = (): Promise<readonly Mirror[]> => {
     mirrors ??= mirrorsOf(configuration, variables);
@@ -120,7 +119,11 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     configuration,
     variables,
     config,
-    installTree,
+    // Read when asked for: `mirror list` works where `$spack` in a root cannot be told.
+    get installTree() {
+      if (options.store !== undefined) return treeAt(resolve(cwd, options.store));
+      return decodeInstallTree(config, treeVariables) ?? treeAt(join(home, ".stowage/store"));
+    },
     cacheRoot:
       env["XDG_CACHE_HOME"] !== undefined && isAbsolute(env["XDG_CACHE_HOME"])
         ? join(env["XDG_CACHE_HOME"], "stowage")
@@ -149,7 +152,8 @@ export async function mirrorsOf(
   options: { readonly scope?: string | undefined } = {},
 ): Promise<readonly Mirror[]> {
   const section = await readSection(configuration, "mirrors", options);
-  return decodeMirrors(section?.type === "map" ? section : undefined, variables);
+  if (section?.type !== "map") return [];
+  return decodeMirrors(section, await withHostVariables(variables, section));
 }
 
 /** A path, or a name below Spack's own folder of environments. */
