@@ -1,9 +1,7 @@
 import { comparePlaces } from "../version/order.js";
-import { isDevelop, isPrerelease, type StandardVersion } from "../version/standard-version.js";
-import type { Version } from "../version/version-list.js";
 import type { AbstractSpec } from "./abstract-spec.js";
 import type { ConcreteSpec, SpecGraph } from "./concrete-spec.js";
-import { concreteVersion } from "./concrete-version.js";
+import { recencyOf } from "./concrete-version.js";
 import type { Host } from "./host.js";
 import { createMatcher } from "./matches.js";
 import { depthOf, runsOn } from "./target.js";
@@ -52,18 +50,9 @@ function preference(a: ConcreteSpec, b: ConcreteSpec, host: Host | undefined): n
 
 /** As Spack's concretizer prefers: releases before prereleases, both before branches, git refs without a version last. */
 export function compareRecency(a: string, b: string): number {
-  const [x, y] = [concreteVersion(a), concreteVersion(b)];
-  if (x.kind === "unresolved" || y.kind === "unresolved") {
-    if (x.kind !== y.kind) return x.kind === "unresolved" ? -1 : 1;
-    return a < b ? -1 : a > b ? 1 : 0;
-  }
-  const [one, other] = [standardOf(x), standardOf(y)];
-  return (
-    Number(isDevelop(other)) - Number(isDevelop(one)) ||
-    Number(isPrerelease(other)) - Number(isPrerelease(one)) ||
-    comparePlaces(x, y)
-  );
+  const [x, y] = [recencyOf(a), recencyOf(b)];
+  if (x.rank !== y.rank) return x.rank - y.rank;
+  if (x.version.kind !== "unresolved" && y.version.kind !== "unresolved")
+    return comparePlaces(x.version, y.version);
+  return a < b ? -1 : a > b ? 1 : 0;
 }
-
-const standardOf = (version: Version): StandardVersion =>
-  version.kind === "git" ? version.version : version;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type JsonObject, isObject } from "../base/decode.js";
+import { isObject, type JsonObject } from "../base/decode.js";
 import { Failure } from "../base/failure.js";
 import type { ConcreteSpec } from "./concrete-spec.js";
 import { type DagHash, parseDagHash } from "./dag-hash.js";

@@ -5,6 +5,7 @@ import type { ConcreteSpec, Dependency, SpecGraph } from "./concrete-spec.js";
 import { concreteVersion } from "./concrete-version.js";
 import type { DagHash } from "./dag-hash.js";
 import { closure, nodeOf } from "./graph.js";
+import { createReach } from "./reach.js";
 import {
   abstractSide,
   flagsSatisfy,
@@ -39,9 +40,9 @@ export function createMatcher(graph: SpecGraph): (spec: ConcreteSpec, query: Abs
     meets: (node, condition) => satisfiesWithin(side, node, condition),
     edges: (node) => (isConcrete(node) ? edgesOf(node) : []),
     target: (edge) => ("spec" in edge ? edge.spec : nodeOf(graph, edge.hash)),
-    reached: new WeakMap(),
   };
-  return (spec, query) => satisfiesWithin(side, spec, query);
+  const quick = { ...side, reaches: createReach(side, () => graph.nodes.values()) };
+  return (spec, query) => satisfiesWithin(quick, spec, query);
 }
 
 function edgesOf({ dependencies, compiler }: ConcreteSpec): readonly Edge[] {

@@ -6,14 +6,21 @@
  * which users write, can hold numbers.
  */
 export function pythonJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(pythonJson).join(",")}]`;
+  const plain = JSON.stringify(value);
+  return unusual.test(plain) ? slowJson(value) : plain;
+}
+
+/** Where the two may differ: characters to be escaped, keys that are numbers, numbers that are no short integers. */
+const unusual = /[^ -~]|[{,]"[0-9]+":|[:,[]-?[0-9](?![0-9]{0,14}[,\]}])/;
+
+function slowJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(slowJson).join(",")}]`;
   if (typeof value === "object" && value !== null) {
-    const members = entriesInOrder(value).map(([key, member]) => `${quote(key)}:${pythonJson(member)}`);
+    const members = entriesInOrder(value).map(([key, member]) => `${quote(key)}:${slowJson(member)}`);
     return `{${members.join(",")}}`;
   }
   if (typeof value === "string") return quote(value);
-  if (typeof value === "number") return pythonNumber(value);
-  return value === undefined ? "null" : JSON.stringify(value);
+  return typeof value === "number" ? pythonNumber(value) : JSON.stringify(value);
 }
 
 const quote = (text: string): string =>

@@ -20,13 +20,8 @@ export interface LeftSide<Node, Edge extends LeftEdge> {
   meets(node: Node, condition: AbstractSpec): boolean;
   edges(node: Node): readonly Edge[];
   target(edge: Edge): Node;
-  /** Which nodes have what an edge wants below them, as far as it was found out; for sides that never change. */
-  readonly reached?: WeakMap<AbstractEdge, Reached<Node>> | undefined;
-}
-
-interface Reached<Node> {
-  readonly yes: Set<Node>;
-  readonly no: Set<Node>;
+  /** What the search below a node would come to, where that is known without searching. */
+  reaches?(node: Node, wanted: AbstractEdge): boolean | undefined;
 }
 
 /**
@@ -94,28 +89,31 @@ export const satisfiesWithin = <Node, Edge extends LeftEdge>(
   query: AbstractSpec,
 ): boolean => side.satisfiesNode(node, query) && dependenciesSatisfied(side, node, query);
 
-function dependenciesSatisfied<Node, Edge extends LeftEdge>(
+/** Whether a node has all dependencies that a query asks for. */
+export function dependenciesSatisfied<Node, Edge extends LeftEdge>(
   side: LeftSide<Node, Edge>,
   node: Node,
   query: AbstractSpec,
 ): boolean {
   return query.dependencies.every((wanted) => {
     if (wanted.when !== undefined && !side.meets(node, wanted.when)) return true;
-    const found = satisfyingEdge(side, node, wanted);
+    let found = side.edges(node).find((edge) => edgeSatisfies(side, edge, wanted));
+    if (found === undefined && !wanted.direct) {
+      const reached = side.reaches?.(node, wanted);
+      if (reached !== undefined) return reached;
+      found = edgeBelow(side, node, wanted);
+    }
     return found !== undefined && dependenciesSatisfied(side, side.target(found), wanted.spec);
   });
 }
 
-/** The first edge that will do: of the node itself, then breadth first over link and run edges. */
-function satisfyingEdge<Node, Edge extends LeftEdge>(
+/** The first edge that will do, breadth first over link and run edges. */
+function edgeBelow<Node, Edge extends LeftEdge>(
   side: LeftSide<Node, Edge>,
   root: Node,
   wanted: AbstractEdge,
 ): Edge | undefined {
-  const own = side.edges(root);
-  const found = own.find((edge) => edgeSatisfies(side, edge, wanted));
-  if (found !== undefined || wanted.direct || !mayBeBelow(side, root, wanted)) return found;
-  const queue = own.filter(isRuntime);
+  const queue = side.edges(root).filter(isRuntime);
   const seen = new Set(queue.map(side.target));
   for (const edge of queue) {
     if (edgeSatisfies(side, edge, wanted)) return edge;
@@ -129,37 +127,11 @@ function satisfyingEdge<Node, Edge extends LeftEdge>(
   return undefined;
 }
 
-const isRuntime = ({ types }: LeftEdge): boolean =>
+export const isRuntime = ({ types }: LeftEdge): boolean =>
   types.length === 0 || types.includes("link") || types.includes("run");
 
-/** Whether any edge below will do, remembered for the next question: specs share most of what is below them. */
-function mayBeBelow<Node, Edge extends LeftEdge>(
-  side: LeftSide<Node, Edge>,
-  root: Node,
-  wanted: AbstractEdge,
-): boolean {
-  if (side.reached === undefined) return true;
-  const { yes, no } = side.reached.get(wanted) ?? { yes: new Set(), no: new Set() };
-  side.reached.set(wanted, { yes, no });
-  if (no.has(root)) return false;
-  const seen = new Set([root]);
-  for (const node of seen) {
-    for (const edge of side.edges(node)) {
-      if (!isRuntime(edge)) continue;
-      const target = side.target(edge);
-      if (yes.has(target) || edgeSatisfies(side, edge, wanted)) {
-        yes.add(node).add(root);
-        return true;
-      }
-      if (!no.has(target)) seen.add(target);
-    }
-  }
-  // All that is below any of them was looked at.
-  for (const node of seen) no.add(node);
-  return false;
-}
-
-function edgeSatisfies<Node, Edge extends LeftEdge>(
+/** Whether a dependency is what is wanted of one; how the package came to it is not looked at. */
+export function edgeSatisfies<Node, Edge extends LeftEdge>(
   side: LeftSide<Node, Edge>,
   edge: Edge,
   wanted: AbstractEdge,
