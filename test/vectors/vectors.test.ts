@@ -20,6 +20,15 @@ for (const [name, least] of Object.entries(given))
     expect(passed).toBeGreaterThan(least);
   });
 
+test("we answer odd specs as Spack did", async () => {
+  const { passed, failures } = await checkFile("test/fixtures/spack-specs/answers.jsonl", {
+    kinds,
+    specs: [],
+  });
+  expect(failures).toEqual([]);
+  expect(passed).toBe(480);
+});
+
 test("npm run vectors prints a failing line with both answers, and ends with the counts", () => {
   const scratch = mkdtempSync(join(tmpdir(), "stowage-vectors-"));
   try {
