@@ -16,7 +16,7 @@ export const mirrorAdd: CommandDefinition = {
     command.option("--autopush", "let Spack push what it has built");
     addConnectionOptions(command);
     examples(command, [
-      ["stowage mirror add cache oci://ghcr.io/me/cache", "log in with `docker login ghcr.io`"],
+      ["stowage mirror add cache oci://ghcr.io/me/cache", "log in with `stowage login ghcr.io`"],
       [
         "stowage mirror add --oci-username-variable USER --oci-password-variable TOKEN ci oci://ghcr.io/me/cache",
         "log in by variables",
