@@ -114,18 +114,14 @@ if (libraries.length > 0) {
 
 heading("3. A registry");
 console.log(`\n$ stowage serve --root ${paths.registry} --listen 127.0.0.1:0`);
-const server = spawn(
-  process.execPath,
-  [cli, "serve", "--json", "--root", paths.registry, "--listen", "127.0.0.1:0"],
-  {
-    env: environment,
-    stdio: ["ignore", "pipe", "inherit"],
-  },
-);
+const server = spawn(process.execPath, [cli, "serve", "--root", paths.registry, "--listen", "127.0.0.1:0"], {
+  env: environment,
+  stdio: ["ignore", "inherit", "pipe"],
+});
 process.on("exit", () => server.kill());
-const { url } = JSON.parse(await firstLine(server));
+const url = await addressOf(server);
 const host = new URL(url).host;
-console.log(`   ${url}`);
+console.log(`   Serving at ${url}`);
 stowage("mirror", "add", "--unsigned", "demo", `oci+http://${host}/demo`);
 
 heading("4. Push: each package a tag, each tag an image");
@@ -177,8 +173,10 @@ if (libraries.length > 0) {
   check(/stowage/i.test(spoken), "its shell script finds it, too");
 }
 
+server.removeAllListeners("exit");
+const ended = new Promise((resolve) => server.once("exit", resolve));
 server.kill("SIGTERM");
-await new Promise((resolve) => server.once("exit", resolve));
+await ended;
 writeFileSync(
   join(work, "env.sh"),
   [
@@ -267,14 +265,15 @@ function writeBaseImage(files) {
   return statSync(join(paths.base, "blobs/sha256", layer.digest.slice(7))).size;
 }
 
-/** The first line that a program writes; fails where it ends without one. */
-function firstLine(child) {
+/** Where a registry that was started says it is; fails where it ends before. */
+function addressOf(child) {
   return new Promise((resolve) => {
     let text = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk) => {
+    child.stderr.setEncoding("utf8").on("data", (chunk) => {
       text += chunk;
-      if (text.includes("\n")) resolve(text.slice(0, text.indexOf("\n")));
+      const [address] = /http:\/\/\S+/.exec(text) ?? [];
+      if (address !== undefined && text.includes("\n")) resolve(address);
     });
-    child.once("exit", (code) => fail(`the registry ended with exit code ${code}`));
+    child.once("exit", (code) => fail(`the registry ended with exit code ${code}: ${text}`));
   });
 }

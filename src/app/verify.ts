@@ -24,7 +24,7 @@ export async function verify(
   const { packages } = await find(specs, options);
   await using workers = createWorkers({ threads: options.jobs ?? 2 });
   const { verify: verifyIn } = installWorkers(workers);
-  return Promise.all(
+  return await Promise.all(
     packages
       .filter(({ spec }) => spec.external === undefined)
       .map(async ({ spec, prefix }) => {
