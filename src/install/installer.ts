@@ -15,7 +15,7 @@ import { defaultPermissions, type FinishJob, type Permissions } from "./finish.j
 import type { Materialized, MaterializeJob } from "./materialize.js";
 import type { FileProblem } from "./package-writer.js";
 import { assertInstallable, type Fetch, type InstallPlan, type Present } from "./plan.js";
-import { guessesOf, prefixesHere } from "./prefixes.js";
+import { guessesOf, type Prefixes, prefixesHere } from "./prefixes.js";
 import { recordInstalled } from "./record.js";
 import { runGraph } from "./run-graph.js";
 import type { Verified } from "./verify.js";
@@ -43,7 +43,7 @@ export interface InstallOptions extends Call {
   readonly permissions?: Permissions | undefined;
   /** Start nothing new after the first package that fails. */
   readonly failFast?: boolean | undefined;
-  /** Refuse a package in which anything could not be relocated. */
+  /** Refuse a package in which anything could not be relocated, or an old prefix is left. */
   readonly strict?: boolean | undefined;
   /** Names that differ by case only are one on the store's file system. */
   readonly caseInsensitive?: boolean | undefined;
@@ -54,6 +54,8 @@ export interface InstalledPackage {
   readonly prefix: string;
   /** What could not be relocated, and was left. */
   readonly problems: readonly FileProblem[];
+  /** Files in which an old prefix is left. */
+  readonly leftovers: readonly string[];
   /** Bytes of its files. */
   readonly size: number;
 }
@@ -250,7 +252,8 @@ async function installOne(
     }
   };
   const { made, directory } = await attempt();
-  refuseProblems(made, { one, strict: options.strict ?? false, root: store.root });
+  if (options.strict === true) refuseLeftovers(made, one);
+  refuseProblems(made, { one, here: job.here, strict: options.strict ?? false });
 
   await dependencies();
   checkInterrupted(options);
@@ -270,7 +273,7 @@ async function installOne(
   );
   checkInterrupted(options);
   await staging.publish(directory, prefix, { overwrite });
-  return { spec, prefix, problems: made.problems, size: made.size };
+  return { spec, prefix, problems: made.problems, leftovers: made.leftovers, size: made.size };
 }
 
 const metadataOf = (
@@ -291,7 +294,7 @@ const metadataOf = (
 async function adopt({ spec, prefix }: Fetch, { tools, options }: Batch): Promise<InstalledPackage> {
   const found = await tools.workers.verify(prefix, options);
   if (found.type === "checked" && found.deviations.length === 0)
-    return { spec, prefix, problems: [], size: 0 };
+    return { spec, prefix, problems: [], leftovers: [], size: 0 };
   throw new Failure(
     "conflict",
     `${prefix} exists, but the store's database does not know it, and it is not whole`,
@@ -312,12 +315,29 @@ const damage: ReadonlySet<string> = new Set([
 
 const isDamaged = (error: unknown): boolean => error instanceof Failure && damage.has(error.code);
 
+function refuseLeftovers({ leftovers, oldPrefix }: Materialized, { spec }: Fetch): void {
+  const [first] = leftovers;
+  if (first === undefined) return;
+  throw new Failure(
+    "unsupported",
+    `${spec.name}@${spec.version} still names where it was made (${oldPrefix}) in ${first}${leftovers.length > 1 ? ` and ${leftovers.length - 1} other files` : ""}`,
+    {
+      code: "install.leftover",
+      subject: `${spec.name}/${spec.hash}`,
+      hint: "Install it without --strict: most such names are never followed.",
+    },
+  );
+}
+
 /** Strings that name no package but the bare root of the old store have no alias: they are told and left. */
 function refuseProblems(
   { problems, oldPrefix }: Materialized,
-  { one, strict, root }: { one: Fetch; strict: boolean; root: string },
+  { one, here, strict }: { one: Fetch; here: Prefixes; strict: boolean },
 ): void {
-  const bad = strict ? problems : problems.filter(({ prefix }) => prefix?.includes(one.spec.hash));
+  const hashes = [...here.packages.keys()];
+  const bad = strict
+    ? problems
+    : problems.filter(({ prefix }) => prefix !== undefined && hashes.some((hash) => prefix.includes(hash)));
   const [first] = bad;
   if (first === undefined) return;
   const room = Math.min(...bad.map((problem) => problem.room ?? Number.POSITIVE_INFINITY));
@@ -329,7 +349,7 @@ function refuseProblems(
       code: "install.prefix-too-long",
       subject: one.prefix,
       hint:
-        Number.isFinite(longest) && longest > 1 && longest < root.length
+        Number.isFinite(longest) && longest > 1 && longest < here.root.length
           ? `Use a store root of at most ${longest} characters.`
           : "Use a shorter store root.",
     },

@@ -35,6 +35,8 @@ export interface MaterializeJob {
 export interface Materialized {
   readonly written: readonly WrittenEntry[];
   readonly problems: readonly FileProblem[];
+  /** Files in which an old prefix is left. */
+  readonly leftovers: readonly string[];
   /** DAG hashes of the packages whose alias was used. */
   readonly aliased: readonly string[];
   /** Where it was made, and the bytes of its files. */
@@ -175,10 +177,11 @@ function agrees({ writer, origin }: Pass, known: Known & { readonly here: Prefix
 }
 
 function resultOf(writer: PackageWriter, unpacked: Unpacked, origin: Prefixes): Materialized {
-  const { written, problems, aliased } = writer;
+  const { written, problems, leftovers, aliased } = writer;
   return {
     written,
     problems,
+    leftovers,
     aliased: [...origin.packages].filter(([, prefix]) => aliased.has(prefix)).map(([hash]) => hash),
     oldPrefix: unpacked.prefix,
     size: unpacked.size,

@@ -6,6 +6,7 @@ import { relocateBinary } from "../relocate/binary.js";
 import { relocateLink } from "../relocate/link.js";
 import { prefixMapOf } from "../relocate/prefix-map.js";
 import type { RelocationProblem } from "../relocate/problem.js";
+import { leftoversIn } from "../relocate/scan.js";
 import { wrapShebang } from "../relocate/sbang.js";
 import { relocateText } from "../relocate/text.js";
 import type { InstallFiles } from "./files.js";
@@ -56,6 +57,8 @@ export interface RelocatedNames {
 export interface PackageWriter extends TreeSink {
   readonly written: readonly WrittenEntry[];
   readonly problems: readonly FileProblem[];
+  /** Files in which an old prefix is left: most name the place of the build in passing. */
+  readonly leftovers: readonly string[];
   /** Old prefixes whose alias was used. */
   readonly aliased: ReadonlySet<string>;
   /** What was taken for relocatable by its content. */
@@ -72,14 +75,16 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   const scanner = createRelocatableScanner([origin.sbang, ...origin.packages.values(), origin.root]);
   const written: WrittenEntry[] = [];
   const problems: FileProblem[] = [];
+  const leftovers: string[] = [];
   const aliased = new Set<string>();
+  const allowed = [...aliases.values()];
   const relocated = { binary: new Set<string>(), text: new Set<string>(), links: new Set<string>() };
   const executables = new Set<string>();
   const scratch = Buffer.allocUnsafeSlow(memoryLimit);
   const pathOf = (name: string) => (name === "" ? directory : `${directory}/${name}`);
 
   const kindOf = (name: string, found: () => Relocatable): Relocatable => {
-    if (name.startsWith(".spack/")) return undefined;
+    if (isMetadata(name)) return undefined;
     const kind = found();
     if (kind !== undefined) relocated[kind].add(name);
     if (listed === undefined) return kind;
@@ -109,6 +114,8 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
         const final = (executable && wrapShebang(moved, { sbang: here.sbang, limit: shebangLimit })) || moved;
         using file = create(name, executable);
         file.write(final);
+        if (!isMetadata(name) && leftoversIn(final, map, { limit: 1, allowed }).length > 0)
+          leftovers.push(name);
         const elf = isElf(final);
         const known = elf ? { elf } : { sha1: createHash("sha1").update(final).digest() };
         written.push({ name, type: "file", executable, ...known });
@@ -152,6 +159,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   return {
     written,
     problems,
+    leftovers,
     aliased,
     relocated,
     directory: (name) => {
@@ -159,7 +167,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
       written.push({ name, type: "directory", executable: true });
     },
     symlink: (name, target) => {
-      const moved = name.startsWith(".spack/") ? undefined : relocateLink(target, map);
+      const moved = isMetadata(name) ? undefined : relocateLink(target, map);
       if (moved !== undefined) relocated.links.add(name);
       const wanted = listed === undefined || listed.links.has(name);
       files.symlink(wanted ? (moved ?? target) : target, pathOf(name));
@@ -175,6 +183,9 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
     },
   };
 }
+
+/** Nothing in there is relocated: it tells of the build. */
+const isMetadata = (name: string): boolean => name.startsWith(".spack/");
 
 const ignored: FileSink = { write: () => undefined, end: () => undefined };
 

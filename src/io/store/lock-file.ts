@@ -30,12 +30,16 @@ export interface LockFile {
 
 /**
  * Opens a file for POSIX record locks, which conflict with those of Python's `fcntl.lockf` and so with Spack's.
+ * Without `native` a helper in Python takes them.
  * @throws Failure `store.locks-unavailable` where neither koffi nor python3 can be used
  */
-export async function openLockFile(path: string): Promise<LockFile> {
+export async function openLockFile(
+  path: string,
+  { native = true }: { native?: boolean } = {},
+): Promise<LockFile> {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    const fcntl = loadFcntl();
+    const fcntl = native ? loadFcntl() : undefined;
     return fcntl === undefined ? await openWithPython(path) : openWithFcntl(path, fcntl);
   } catch (error) {
     throw diskFailure(error, { doing: "open the lock", path });

@@ -84,3 +84,30 @@ test("two openings in one process exclude each other, and the holder is named", 
   expect(await two.tryLock(wholeFile(true))).toBeUndefined();
   await two.close();
 });
+
+test.skipIf(!hasPython)(
+  "the helper in Python takes the same locks, and lets go when it is closed",
+  async () => {
+    const path = join(directory, "lock");
+    const [helped, native] = [await openLockFile(path, { native: false }), await openLockFile(path)];
+    expect(await native.tryLock(packageLockRange(hash))).toBeUndefined();
+    expect(await helped.tryLock(packageLockRange(hash))).toEqual({ pid: undefined });
+    await native.close();
+    expect(await helped.tryLock(packageLockRange(hash))).toBeUndefined();
+    expect(pythonGets(path, "fcntl.LOCK_EX")).toBe(false);
+    await helped.close();
+    expect(pythonGets(path, "fcntl.LOCK_EX")).toBe(true);
+  },
+);
+
+test("without koffi and python3 a lock is refused, not passed over", async () => {
+  const { PATH } = process.env;
+  process.env["PATH"] = directory;
+  try {
+    await expect(openLockFile(join(directory, "lock"), { native: false })).rejects.toMatchObject({
+      code: "store.locks-unavailable",
+    });
+  } finally {
+    process.env["PATH"] = PATH;
+  }
+});
