@@ -1,13 +1,13 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import { ociSource } from "../buildcache/entry.js";
-import { graphOfIndex } from "../buildcache/index-document.js";
-import { readIndex } from "../buildcache/index-update.js";
+import { packageTags } from "../buildcache/index-update.js";
 import type { EntryRequest, PackageSource } from "../buildcache/source.js";
 import { paddedRoot } from "../config/install-tree.js";
+import type { Mirror } from "../config/mirror.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
 import { type InstallPlan, planInstall } from "../install/plan.js";
 import { detectHost } from "../io/host/detect-host.js";
@@ -17,17 +17,20 @@ import { systemClock } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
 import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import { isDagHash } from "../spec/dag-hash.js";
-import { createMatcher } from "../spec/matches.js";
-import { parseSpec } from "../spec/parse-spec.js";
-import { best } from "./best.js";
-import { openContext, type StowageOptions } from "./context.js";
+import type { Host } from "../spec/host.js";
+import { type Context, openContext, type StowageOptions } from "./context.js";
+import { environmentRoots, lockedRoots } from "./environment-roots.js";
+import { createRootResolver } from "./install-roots.js";
 import { installWorkers } from "./install-workers.js";
 import { openRegistries } from "./registries.js";
 
 export interface InstallOptions extends StowageOptions {
   /** Only from this mirror, instead of all that packages are fetched from, in their order. */
   readonly mirror?: string | undefined;
+  /** Install the roots of a `spack.lock` too. */
+  readonly lockfile?: string | undefined;
+  /** Of an environment or a lockfile only the roots in these groups. */
+  readonly groups?: readonly string[] | undefined;
   /** Tell what would be done. */
   readonly dryRun?: boolean | undefined;
   /** Install the roots again where they are installed. */
@@ -40,41 +43,47 @@ export interface InstallOptions extends StowageOptions {
   readonly strict?: boolean | undefined;
   /** `false`: nobody else uses the store, so take no locks. */
   readonly locks?: boolean | undefined;
+  /** `false`: keep no downloads, and use none that were kept. */
+  readonly cache?: boolean | undefined;
+  /** `false`: packages may be for another machine than this one. */
+  readonly hostCompatible?: boolean | undefined;
+  /** `false`: install from mirrors that say that their packages are signed, though no signature is checked. */
+  readonly checkSignature?: boolean | undefined;
 }
 
 export interface InstallResult {
   /** Root of the store. */
   readonly root: string;
   readonly plan: InstallPlan;
+  /** Packages that the roots need more than one of: each works, but they cannot be loaded or linked together. */
+  readonly conflicts: readonly (readonly ConcreteSpec[])[];
+  /** Mirrors that say that their packages are signed, whose signatures were not checked. */
+  readonly unchecked: readonly string[];
   /** undefined for a dry run. */
   readonly run: Omit<RunResult, "failed"> | undefined;
   readonly failed: readonly { readonly spec: ConcreteSpec; readonly failure: FailureDocument }[];
 }
 
 /**
- * Installs packages and what they need to run, from mirrors: by `/hash`, `name-version-hash`, or any spec.
+ * Installs packages and what they need to run, from mirrors: by `/hash`, `name-version-hash` or any spec; without
+ * specs what a lockfile or the active environment asks for.
  *
- * By hash no index is read. What fails is in the result, and the rest is installed all the same.
+ * By whole hashes and lockfiles no index is read. What fails is in the result, and the rest is installed all the same.
  * @throws Failure `mirror.*`, `spec.*`, `install.*`, `store.*` for what stops all of it
  */
 export async function install(
-  specs: readonly string[],
+  specs: readonly string[] = [],
   options: InstallOptions = {},
 ): Promise<InstallResult> {
   const context = await openContext(options);
   const call: Call = { signal: context.signal, report: context.report };
-  const mirrors =
-    options.mirror === undefined
-      ? (await context.mirrors()).filter((mirror) => mirror.binary && mirror.fetch !== undefined)
-      : [await context.mirror(options.mirror)];
-  if (mirrors.length === 0)
-    throw new Failure("not-found", "no mirror is configured", {
-      code: "mirror.none",
-      hint: "Run `stowage mirror add NAME URL`.",
-    });
+  const mirrors = await mirrorsToUse(context, options.mirror);
+  const unchecked = mirrors.filter(({ signed }) => signed).map(({ name }) => name);
+  if (unchecked.length > 0 && options.checkSignature !== false) throw signaturesUnchecked(unchecked);
   await using registries = openRegistries(context);
   const repositories: Repository[] = [];
   for (const mirror of mirrors) repositories.push(await registries.mirror(mirror, "fetch"));
+  const host = options.hostCompatible === false ? undefined : await detectHost(call);
 
   const root = paddedRoot(context.installTree);
   const store = await openStore(root, {
@@ -82,13 +91,13 @@ export async function install(
     unpaddedRoot: context.installTree.root,
     locks: options.locks,
   });
-  const plan = await planInstall(
+  const planned = await planInstall(
     {
-      roots: await resolveRoots(specs, repositories, call),
+      roots: await rootsOf(specs, { context, options, repositories, host, call }),
       sources: repositories.map((repository): PackageSource => ociSource(repository)),
       database: await store.readDatabase(call),
       layout: store.layout,
-      host: await detectHost(call),
+      host,
       overwrite: options.overwrite,
       only: options.only,
       buildDependencies: options.includeBuildDeps,
@@ -96,14 +105,18 @@ export async function install(
     },
     call,
   );
-  if (options.dryRun) return { root, plan, run: undefined, failed: [] };
+  const plan = await withCandidates(planned, repositories, call);
+  const conflicts = conflictsIn(plan);
+  if (options.dryRun) return { root, plan, conflicts, unchecked, run: undefined, failed: [] };
 
   await using workers = createWorkers({ threads: context.jobs ?? availableParallelism() });
+  // What is not kept is with the packages under way, and so removed after us, even if we are killed.
+  await using own = options.cache === false ? await store.openStaging() : undefined;
   const { failed, ...run } = await installPackages(
     plan,
     {
       store,
-      cache: openBlobCache(context.cacheRoot),
+      cache: openBlobCache(own?.newPath() ?? context.cacheRoot),
       workers: installWorkers(workers),
       clock: systemClock,
     },
@@ -112,9 +125,111 @@ export async function install(
   return {
     root,
     plan,
+    conflicts,
+    unchecked,
     run,
     failed: failed.map(({ spec, failure }) => ({ spec, failure: documentOf(failure) })),
   };
+}
+
+async function mirrorsToUse(context: Context, only: string | undefined): Promise<readonly Mirror[]> {
+  if (only !== undefined) return [await context.mirror(only)];
+  const mirrors = (await context.mirrors()).filter(({ binary, fetch }) => binary && fetch !== undefined);
+  if (mirrors.length > 0) return mirrors;
+  throw new Failure("not-found", "no mirror is configured", {
+    code: "mirror.none",
+    hint: "Run `stowage mirror add NAME URL`.",
+  });
+}
+
+const signaturesUnchecked = (mirrors: readonly string[]): Failure =>
+  new Failure(
+    "unsupported",
+    `packages of ${mirrors.join(", ")} must be signed, and signatures cannot be checked`,
+    {
+      code: "install.signature-unchecked",
+      subject: mirrors[0],
+      hint: "Give --no-check-signature if you trust the registry, or `stowage mirror set --unsigned NAME`.",
+    },
+  );
+
+/** @throws Failure `install.nothing-asked`, and what resolving throws */
+async function rootsOf(
+  specs: readonly string[],
+  {
+    context,
+    options,
+    repositories,
+    host,
+    call,
+  }: {
+    context: Context;
+    options: InstallOptions;
+    repositories: readonly Repository[];
+    host: Host | undefined;
+    call: Call;
+  },
+): Promise<EntryRequest[]> {
+  const roots: EntryRequest[] = [];
+  const texts = [...specs];
+  const { lockfile, groups } = options;
+  if (lockfile !== undefined) {
+    const file = resolve(context.cwd, lockfile);
+    const locked = await lockedRoots(file, groups);
+    if (locked === undefined)
+      throw new Failure("not-found", `there is no lockfile ${file}`, {
+        code: "install.lockfile-missing",
+        subject: file,
+        hint: "Name a spack.lock; `spack concretize` writes one.",
+      });
+    roots.push(...locked);
+  } else if (specs.length === 0 && context.environment !== undefined) {
+    const { locked, specs: asked } = await environmentRoots(context, context.environment, groups);
+    roots.push(...locked);
+    texts.push(...asked);
+  }
+  const resolver = createRootResolver(repositories, { ...call, host });
+  for (const text of texts) roots.push(await resolver.resolve(text));
+  if (roots.length > 0) return roots;
+  throw new Failure("usage", "nothing to install was named", {
+    code: "install.nothing-asked",
+    hint: "Name specs, or give --lockfile FILE or --env DIR.",
+  });
+}
+
+/** Says of packages that no mirror has which others of their names there are. */
+async function withCandidates(
+  plan: InstallPlan,
+  repositories: readonly Repository[],
+  call: Call,
+): Promise<InstallPlan> {
+  const names = new Set(plan.missing.flatMap(({ name }) => name ?? []));
+  if (names.size === 0) return plan;
+  const found: string[] = [];
+  for (const repository of repositories)
+    for (const tag of (await packageTags(repository, call)).values()) {
+      const name = /^(.+)-(?:\d|develop|main|master|git)[^-]*-[a-z2-7]{32}\.spack$/.exec(tag)?.[1];
+      if (name !== undefined && names.has(name)) found.push(tag.slice(0, -".spack".length));
+    }
+  if (found.length === 0) return plan;
+  return {
+    ...plan,
+    problems: plan.problems.map((problem) =>
+      problem.code === "install.package-missing"
+        ? new Failure(problem.kind, problem.message, {
+            code: problem.code,
+            subject: problem.subject,
+            hint: `There are others of these names: ${found.sort().slice(0, 10).join(", ")}.`,
+          })
+        : problem,
+    ),
+  };
+}
+
+function conflictsIn({ packages }: InstallPlan): readonly (readonly ConcreteSpec[])[] {
+  const byName = new Map<string, ConcreteSpec[]>();
+  for (const { spec } of packages) byName.set(spec.name, [...(byName.get(spec.name) ?? []), spec]);
+  return [...byName.values()].filter((same) => same.length > 1);
 }
 
 function documentOf(error: unknown): FailureDocument {
@@ -132,62 +247,4 @@ async function freeBytes(path: string): Promise<number | undefined> {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || at === dirname(at)) return undefined;
     }
   }
-}
-
-/** What to install for each spec: itself, where it names a hash; else the best of what the indices have. */
-async function resolveRoots(
-  specs: readonly string[],
-  repositories: readonly Repository[],
-  call: Call,
-): Promise<EntryRequest[]> {
-  const roots: EntryRequest[] = [];
-  const indices = new Map<Repository, ReturnType<typeof openIndex>>();
-  for (const text of specs) {
-    const hash = text.startsWith("/")
-      ? text.slice(1)
-      : text.length > 33 && text.at(-33) === "-"
-        ? text.slice(-32)
-        : "";
-    if (isDagHash(hash)) {
-      roots.push({ hash });
-      continue;
-    }
-    const query = parseSpec(text);
-    let found: ConcreteSpec | undefined;
-    for (const repository of repositories) {
-      const index = indices.get(repository) ?? openIndex(repository, call);
-      indices.set(repository, index);
-      const { specs: all, matches } = await index;
-      found = best(
-        all.filter((spec) => matches(spec, query)),
-        text,
-      );
-      if (found !== undefined) break;
-    }
-    if (found === undefined)
-      throw new Failure(
-        "not-found",
-        `no package matches ${text} in ${repositories.map(({ label }) => label).join(", ")}`,
-        {
-          code: "spec.no-match",
-          subject: text,
-          hint: "`stowage buildcache list` shows what there is.",
-        },
-      );
-    roots.push(found);
-  }
-  return roots;
-}
-
-async function openIndex(repository: Repository, call: Call) {
-  const stored = await readIndex(repository, call);
-  if (stored === undefined)
-    throw new Failure("not-found", `${repository.label} has no index`, {
-      code: "buildcache.index-missing",
-      subject: repository.label,
-      hint: "Build one with `stowage buildcache update-index`, or install by /HASH, which needs none.",
-    });
-  const graph = graphOfIndex(stored.index, { subject: repository.label });
-  const specs = [...graph.nodes.values()].filter(({ hash }) => stored.index.present.has(hash));
-  return { specs, matches: createMatcher(graph) };
 }

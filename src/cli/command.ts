@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { StowageOptions } from "../app/context.js";
 import { Failure } from "../base/failure.js";
 import type { Given } from "./given.js";
@@ -68,4 +68,15 @@ export function refuse(
 /** Spack's options that ask for what is done anyway. */
 export function accept(command: Command, flags: readonly string[]): void {
   for (const one of flags) command.addOption(new Option(one).hideHelp());
+}
+
+/** An option that may be given more than once, each time with one of `choices`, if there are any. */
+export function repeatable(flags: string, description: string, choices?: readonly string[]): Option {
+  const option = new Option(flags, description);
+  if (choices !== undefined) option.choices(choices);
+  return option.argParser((value: string, before: string[] | undefined) => {
+    if (choices?.includes(value) === false)
+      throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
+    return [...(before ?? []), value];
+  });
 }

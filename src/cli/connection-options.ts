@@ -1,18 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { Failure } from "../base/failure.js";
 import type { AccessChange, MirrorChange } from "../config/mirror-change.js";
+import { repeatable } from "./command.js";
 import type { Given } from "./given.js";
-
-/** An option that may be given more than once, each time with one of `choices`, if there are any. */
-function repeatable(flags: string, description: string, choices?: readonly string[]): Option {
-  const option = new Option(flags, description);
-  if (choices !== undefined) option.choices(choices);
-  return option.argParser((value: string, before: string[] | undefined) => {
-    if (choices?.includes(value) === false)
-      throw new InvalidArgumentError(`Allowed choices are ${choices.join(", ")}.`);
-    return [...(before ?? []), value];
-  });
-}
 
 /** Spack's options for how a mirror is reached. */
 export function addConnectionOptions(command: Command): void {

@@ -64,6 +64,9 @@ const schemePattern = /^([a-z][a-z0-9+-]*):/i;
 
 export const isRegistryUrl = (url: string): boolean => /^oci(\+http)?:/i.test(url);
 
+/** Spack's images carry no signature, be they in a registry or in a layout on disk. */
+const isSigned = (url: string): boolean => !isRegistryUrl(url) && !/^oci-layout:/i.test(url);
+
 /** The mirrors of a merged `mirrors` section, in search order. */
 export function decodeMirrors(section: MapNode | undefined, variables: Variables): readonly Mirror[] {
   return [...(section?.entries ?? [])].map(([name, entry]) => decodeMirror(name, entry, variables));
@@ -78,7 +81,7 @@ function decodeMirror(name: string, { value: node, origin }: MapEntry, variables
     push,
     source: flagAt(node, ["source"]) ?? true,
     binary: flagAt(node, ["binary"]) ?? true,
-    signed: flagAt(node, ["signed"]) ?? !isRegistryUrl((fetch ?? push)?.url ?? ""),
+    signed: flagAt(node, ["signed"]) ?? isSigned((fetch ?? push)?.url ?? ""),
     autopush: flagAt(node, ["autopush"]) ?? false,
     origin,
   };
@@ -186,7 +189,7 @@ export function findMirror(
     push: connection,
     source: true,
     binary: true,
-    signed: !isRegistryUrl(connection.url),
+    signed: isSigned(connection.url),
     autopush: false,
     origin: undefined,
   };

@@ -62,6 +62,8 @@ export interface InstallPlan {
   readonly externals: readonly ConcreteSpec[];
   /** Bytes to fetch. */
   readonly bytes: number;
+  /** What no mirror has. */
+  readonly missing: readonly EntryRequest[];
   /** Why it cannot be done; all that is known, not only the first. */
   readonly problems: readonly Failure[];
 }
@@ -119,6 +121,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
     packages,
     externals: wanted.filter(({ external }) => external !== undefined),
     bytes,
+    missing,
     problems: [
       ...missingProblems(missing, request.sources),
       ...unbelievable(fetched),

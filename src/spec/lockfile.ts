@@ -17,8 +17,15 @@ import { graphOf } from "./spec-file.js";
 export interface Lockfile {
   readonly version: number;
   /** What the user asked for, and what became of it. */
-  readonly roots: readonly { readonly hash: DagHash; readonly spec: string }[];
+  readonly roots: readonly LockedRoot[];
   readonly graph: SpecGraph;
+}
+
+export interface LockedRoot {
+  readonly hash: DagHash;
+  readonly spec: string;
+  /** Since version 7 roots may be in groups; all others are in `default`. */
+  readonly group: string;
 }
 
 /** Format of the nodes in a lockfile of each version. */
@@ -48,7 +55,11 @@ export function decodeLockfile(json: unknown, subject: string): Lockfile {
   const rootList = listAt(file, "roots", place);
   const roots = rootList.map((_, index) => {
     const root = objectAt(rootList, index, rootsPlace);
-    return { hash: hashAt(root, "hash", rootsPlace), spec: stringAt(root, "spec", rootsPlace) };
+    return {
+      hash: hashAt(root, "hash", rootsPlace),
+      spec: stringAt(root, "spec", rootsPlace),
+      group: typeof root["group"] === "string" ? root["group"] : "default",
+    };
   });
   const specsPlace = inside(place, "concrete_specs");
   const specs = Object.entries(objectAt(file, "concrete_specs", place)).map(([hash, node]) => {

@@ -96,7 +96,7 @@ describe("a store goes into a registry and out of it", () => {
 
   test("a dry run of install changes nothing", async () => {
     const dry = await run(["install", "--store", store, "--dry-run", "greet"]);
-    expect(dry.stdout).toContain("would fetch greet@2.1.0/fnjwovn");
+    expect(dry.stdout).toMatch(/ - \s+greet@2\.1\.0\/fnjwovn/);
     expect(dry.code).toBe(0);
     expect((await run(["find", "--store", store])).code).toBe(3);
   });

@@ -2,13 +2,13 @@ import { Option } from "commander";
 import { type InstallResult, install } from "../../app/install.js";
 import { Failure } from "../../base/failure.js";
 import { formatShort } from "../../spec/format-concrete.js";
-import { accept, type CommandDefinition, examples, refuse } from "../command.js";
-import { formatSize, plural } from "../format.js";
+import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
+import { formatSize, plural, table } from "../format.js";
 
 export const installCommand: CommandDefinition = {
   define(command) {
     command
-      .argument("<specs...>", "hdf5+mpi, /HASH, NAME-VERSION-HASH")
+      .argument("[specs...]", "hdf5+mpi, /HASH, NAME-VERSION-HASH (none: what --lockfile or --env asks for)")
       .option("-m, --mirror <mirror>", "only from this mirror, a name or a URL (else all, in their order)")
       .addOption(
         new Option("--only <part>", "install only the packages named, or only what they need").choices([
@@ -16,23 +16,23 @@ export const installCommand: CommandDefinition = {
           "dependencies",
         ]),
       )
+      .option("--lockfile <file>", "install the roots of a spack.lock")
+      .addOption(
+        repeatable("--group <name>", "of an environment or a lockfile only these roots (repeatable)"),
+      )
       .option("--include-build-deps", "install what the packages were built with, too")
       .option("--overwrite", "install again what is installed")
       .option("--dry-run", "tell what would be done")
       .option("--fail-fast", "stop at the first package that fails")
       .option("--strict", "refuse a package in which anything could not be relocated")
       .option("--no-locks", "take no locks: nobody else uses the store")
+      .option("--no-cache", "keep no downloads, and use none that were kept")
+      .option("--no-host-compatible", "packages may be for another machine than this one")
+      .option("--no-check-signature", "install what should be signed without checking signatures")
       .option("-j, --jobs <n>", "how many packages to unpack at once");
-    accept(command, [
-      "--cache-only",
-      "--use-cache",
-      "-u, --unsigned",
-      "--no-check-signature",
-      "-y, --yes-to-all",
-    ]);
+    accept(command, ["--cache-only", "--use-cache", "-u, --unsigned", "-y, --yes-to-all"]);
     const fromSource = "packages come from build caches only";
     refuse(command, [
-      ["--no-cache", fromSource],
       ["--use-buildcache <policy>", fromSource],
       ["--source", fromSource],
     ]);
@@ -45,7 +45,7 @@ export const installCommand: CommandDefinition = {
       ],
     ]);
   },
-  async run({ given, options }) {
+  async run({ given, options, terminal }) {
     const only = given.text("only");
     const dryRun = given.flag("dryRun") === true;
     const result = await install(given.specs(0), {
@@ -59,15 +59,32 @@ export const installCommand: CommandDefinition = {
       strict: given.flag("strict"),
       locks: given.flag("locks"),
       jobs: given.count("jobs"),
+      lockfile: given.text("lockfile"),
+      groups: given.texts("group").length === 0 ? undefined : given.texts("group"),
+      cache: given.flag("cache"),
+      hostCompatible: given.flag("hostCompatible"),
+      checkSignature: given.flag("unsigned") === true ? false : given.flag("checkSignature"),
     });
+    const warn = (text: string) => terminal.err(`${terminal.paintErr("yellow", "warning:")} ${text}\n`);
+    if (result.unchecked.length > 0)
+      warn(`packages of ${result.unchecked.join(", ")} should be signed: NO SIGNATURE WAS CHECKED`);
+    for (const same of result.conflicts)
+      warn(`more than one ${same[0]?.name} is needed: ${same.map((spec) => formatShort(spec)).join(", ")}`);
     return {
       document: documentOf(result),
       *lines(paint) {
         const { plan, run, failed } = result;
         if (run === undefined) {
-          for (const { state, spec, prefix } of plan.packages)
-            yield `${state === "present" ? "installed  " : "would fetch"} ${formatShort(spec)}  ${prefix}`;
-          yield `${formatSize(plan.bytes)} to fetch`;
+          yield* table(
+            plan.packages.map((one) => [
+              one.state === "present" ? paint("green", "[+]") : " - ",
+              formatShort(one.spec),
+              one.state === "present" ? "" : formatSize(one.entry.layer.size),
+              one.prefix,
+            ]),
+          );
+          const wanted = plan.packages.filter(({ state }) => state === "fetch").length;
+          yield `${plural(wanted, "package")} to install, ${formatSize(plan.bytes)} to fetch`;
           for (const problem of plan.problems) yield `${paint("red", "problem:")} ${problem.message}`;
           return;
         }
@@ -87,7 +104,7 @@ export const installCommand: CommandDefinition = {
   },
 };
 
-function documentOf({ root, plan, run, failed }: InstallResult): object {
+function documentOf({ root, plan, conflicts, unchecked, run, failed }: InstallResult): object {
   const named = ({
     spec,
     prefix,
@@ -102,6 +119,8 @@ function documentOf({ root, plan, run, failed }: InstallResult): object {
   });
   return {
     store: root,
+    conflicts: conflicts.map((same) => same.map(({ name, version, hash }) => ({ name, version, hash }))),
+    unchecked,
     dryRun: run === undefined,
     bytes: plan.bytes,
     ...(run === undefined

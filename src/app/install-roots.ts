@@ -1,0 +1,107 @@
+import { Failure } from "../base/failure.js";
+import type { Call } from "../base/call.js";
+import { graphOfIndex } from "../buildcache/index-document.js";
+import { packageTags, readIndex } from "../buildcache/index-update.js";
+import type { EntryRequest } from "../buildcache/source.js";
+import type { Repository } from "../oci/repository.js";
+import { best } from "../spec/choose.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import { type DagHash, isDagHash } from "../spec/dag-hash.js";
+import type { Host } from "../spec/host.js";
+import { parseSpec } from "../spec/parse-spec.js";
+import { noMatch } from "./no-match.js";
+
+/** Chooses what to install for each thing that is asked for. */
+export interface RootResolver {
+  /**
+   * A whole hash as it is, the package that a hash's first digits name by the mirrors' tags, and for any other spec
+   * the best for the host that the mirrors' indices tell of: of the first mirror that has one.
+   * @throws Failure `spec.no-match`, `spec.ambiguous`, `buildcache.index-missing`
+   */
+  resolve(text: string): Promise<EntryRequest>;
+}
+
+export interface ResolverOptions extends Call {
+  /** Leaves out what this machine does not run. */
+  readonly host: Host | undefined;
+}
+
+interface Offered {
+  readonly graph: SpecGraph;
+  readonly among: readonly ConcreteSpec[];
+}
+
+export function createRootResolver(
+  repositories: readonly Repository[],
+  { host, ...call }: ResolverOptions,
+): RootResolver {
+  const indices = new Map<Repository, Promise<Offered>>();
+  const where = repositories.map(({ label }) => label).join(", ");
+  const offeredBy = (repository: Repository): Promise<Offered> => {
+    const known = indices.get(repository) ?? readOffered(repository, call);
+    indices.set(repository, known);
+    return known;
+  };
+
+  async function bestOf(text: string): Promise<EntryRequest> {
+    const query = parseSpec(text);
+    const seen: Offered[] = [];
+    let failed: unknown;
+    for (const repository of repositories) {
+      try {
+        const offered = await offeredBy(repository);
+        const found = best(offered.graph, query, { among: offered.among, host });
+        if (found !== undefined) return found;
+        seen.push(offered);
+      } catch (error) {
+        // A mirror without index is a failure only where no other has an answer.
+        if (!(error instanceof Failure) || error.code !== "buildcache.index-missing") throw error;
+        failed ??= error;
+      }
+    }
+    if (failed !== undefined) throw failed;
+    const graphs = seen.map((offered) => ({ ...offered, host }));
+    throw noMatch(text, { graphs, where, hint: "`stowage buildcache list` shows what there is." });
+  }
+
+  async function ofDigits(digits: string): Promise<EntryRequest> {
+    const found = new Map<DagHash, string>();
+    for (const repository of repositories)
+      for (const [hash, tag] of await packageTags(repository, call))
+        if (hash.startsWith(digits)) found.set(hash, tag);
+    const [only, ...others] = found.keys();
+    if (only === undefined)
+      throw new Failure("not-found", `no package in ${where} has a hash that begins with ${digits}`, {
+        code: "spec.no-match",
+        subject: `/${digits}`,
+        hint: "`stowage buildcache list -l` shows the hashes there are.",
+      });
+    if (others.length === 0) return { hash: only };
+    throw new Failure("usage", `/${digits} stands for ${found.size} packages`, {
+      code: "spec.ambiguous",
+      subject: `/${digits}`,
+      hint: `Say which: ${[...found.values()].map((tag) => tag.replace(/\.spack$/, "")).join(", ")}.`,
+    });
+  }
+
+  return {
+    async resolve(text) {
+      const digits = /^(?:\/|\S+-(?=[a-z2-7]{32}$))([a-z2-7]+)$/.exec(text)?.[1];
+      if (digits === undefined) return await bestOf(text);
+      return isDagHash(digits) ? { hash: digits } : await ofDigits(digits);
+    },
+  };
+}
+
+/** @throws Failure `buildcache.index-missing` */
+async function readOffered(repository: Repository, call: Call): Promise<Offered> {
+  const stored = await readIndex(repository, call);
+  if (stored === undefined)
+    throw new Failure("not-found", `${repository.label} has no index`, {
+      code: "buildcache.index-missing",
+      subject: repository.label,
+      hint: "Build one with `stowage buildcache update-index`, or install by /HASH, which needs none.",
+    });
+  const graph = graphOfIndex(stored.index, { subject: repository.label });
+  return { graph, among: [...graph.nodes.values()].filter(({ hash }) => stored.index.present.has(hash)) };
+}

@@ -1,0 +1,162 @@
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { type InstallOptions, install } from "../../src/app/install.js";
+import { readEntry } from "../../src/buildcache/entry.js";
+import { packageTags } from "../../src/buildcache/index-update.js";
+import { openLayout } from "../../src/io/registry/layout.js";
+import { hasShared, scratchDirectory, shared } from "../support/fixtures.js";
+
+const scratch = scratchDirectory();
+afterAll(() => scratch[Symbol.dispose]());
+const at = (name: string): string => join(scratch.path, name);
+
+const greet = "fnjwovnnel7zse6f4ljr3y6budjlpyrd";
+const cache = join(shared, "oci/cache");
+const options = (more: InstallOptions = {}): InstallOptions => ({
+  mirror: `oci-layout:${cache}`,
+  store: at("store"),
+  home: scratch.path,
+  cwd: scratch.path,
+  env: {},
+  dryRun: true,
+  hostCompatible: false,
+  ...more,
+});
+
+/** The cache without some of its tags. */
+function cacheWithout(name: string, left: (tag: string) => boolean): string {
+  const root = at(name);
+  mkdirSync(root);
+  cpSync(join(cache, "oci-layout"), join(root, "oci-layout"));
+  symlinkSync(join(cache, "blobs"), join(root, "blobs"));
+  const index = JSON.parse(readFileSync(join(cache, "index.json"), "utf8"));
+  const tagOf = (manifest: { annotations: Record<string, string> }) =>
+    manifest.annotations["org.opencontainers.image.ref.name"] ?? "";
+  writeFileSync(
+    join(root, "index.json"),
+    JSON.stringify({ ...index, manifests: index.manifests.filter((one: never) => left(tagOf(one))) }),
+  );
+  return `oci-layout:${root}`;
+}
+
+/** A lockfile as Spack 1.x writes it, of one root. */
+async function writeLock(folder: string, more: object = {}): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  const repository = await openLayout(cache);
+  const tag = [...(await packageTags(repository)).values()].find((one) => one.includes(greet));
+  const entry = tag === undefined ? undefined : await readEntry(repository, tag);
+  const file = join(folder, "spack.lock");
+  writeFileSync(
+    file,
+    JSON.stringify({
+      _meta: { "file-type": "spack-lockfile", "lockfile-version": 7, "specfile-version": 5 },
+      roots: [{ hash: greet, spec: "greet", ...more }],
+      concrete_specs: Object.fromEntries(
+        [...(entry?.graph.nodes ?? [])].map(([hash, { node }]) => [hash, { ...node, hash }]),
+      ),
+    }),
+  );
+  return file;
+}
+
+const namesOf = ({ plan }: Awaited<ReturnType<typeof install>>) =>
+  plan.packages.map(({ spec }) => spec.name).sort();
+const all = ["bzip2", "gcc-runtime", "greet", "greet-data", "libgreet", "zlib"];
+
+describe.skipIf(!hasShared)("what is asked for", () => {
+  test("a spec is the best of the index, with what it needs", async () => {
+    const result = await install(["greet ^zlib@1.2:"], options());
+    expect(namesOf(result)).toEqual(all);
+    expect(result.plan).toMatchObject({ roots: [greet], problems: [], missing: [] });
+    expect(result.conflicts).toEqual([]);
+  });
+
+  test("several roots share what they need", async () => {
+    const { plan } = await install(["greet", "zlib", "libgreet"], options());
+    expect(plan.roots).toHaveLength(3);
+    expect(plan.packages).toHaveLength(all.length);
+    expect(plan.packages.filter(({ explicit }) => explicit)).toHaveLength(3);
+  });
+
+  test("what nothing matches is refused with what comes nearest", async () => {
+    await expect(install(["zlib@9"], options())).rejects.toMatchObject({
+      code: "spec.no-match",
+      hint: expect.stringMatching(/^Nearest: zlib@1\.2\.13\/\w{7} \(@1\.2\.13 instead of @9\)\.$/),
+    });
+    await expect(install(["zlb"], options())).rejects.toMatchObject({ hint: "Did you mean zlib?" });
+  });
+
+  test("the first digits of a hash are enough, and no index is read for them", async () => {
+    const mirror = cacheWithout("no-index", (tag) => tag !== "index.spack");
+    for (const text of [`/${greet}`, `/${greet.slice(0, 5)}`, `greet-1.0-${greet}`])
+      expect(namesOf(await install([text], options({ mirror })))).toEqual(all);
+    await expect(install(["greet"], options({ mirror }))).rejects.toMatchObject({
+      code: "buildcache.index-missing",
+    });
+    await expect(install(["/222222"], options({ mirror }))).rejects.toMatchObject({ code: "spec.no-match" });
+  });
+
+  test("a lockfile needs no index; groups choose among its roots", async () => {
+    const mirror = cacheWithout("locked", (tag) => tag !== "index.spack");
+    const lockfile = await writeLock(at("environment"), { group: "tools" });
+    expect(namesOf(await install([], options({ mirror, lockfile })))).toEqual(all);
+    expect(namesOf(await install([], options({ mirror, lockfile, groups: ["tools"] })))).toEqual(all);
+    await expect(install([], options({ mirror, lockfile, groups: ["other"] }))).rejects.toMatchObject({
+      code: "install.nothing-asked",
+    });
+    await expect(install([], options({ lockfile: at("nowhere.lock") }))).rejects.toMatchObject({
+      code: "install.lockfile-missing",
+    });
+  });
+
+  test("an environment is its lockfile, or the specs of its spack.yaml where it has none", async () => {
+    const locked = at("env-locked");
+    await writeLock(locked);
+    writeFileSync(join(locked, "spack.yaml"), "spack:\n  specs: [zlib]\n");
+    expect(namesOf(await install([], options({ environment: locked })))).toEqual(all);
+
+    const open = at("env-open");
+    mkdirSync(open);
+    writeFileSync(
+      join(open, "spack.yaml"),
+      "spack:\n  specs:\n  - bzip2\n  - matrix: [[zlib], ['@1.2:'], [platform=linux]]\n  - {group: all, specs: [greet-data]}\n",
+    );
+    const { plan } = await install([], options({ environment: open }));
+    expect(plan.roots).toHaveLength(3);
+    const group = await install([], options({ environment: open, groups: ["all"] }));
+    expect(group.plan.roots).toHaveLength(1);
+    writeFileSync(join(open, "spack.yaml"), "spack:\n  specs: [$compilers]\n");
+    await expect(install([], options({ environment: open }))).rejects.toMatchObject({
+      code: "install.environment-specs",
+    });
+  });
+
+  test("what no mirror has is listed, with others of its name", async () => {
+    const mirror = cacheWithout("holes", (tag) => !/^(libgreet|bzip2)-/.test(tag));
+    const { plan } = await install([`/${greet}`], options({ mirror }));
+    expect(plan.missing.map(({ name }) => name).sort()).toEqual(["bzip2", "libgreet"]);
+    expect(plan.problems).toMatchObject([{ code: "install.package-missing" }]);
+    await expect(install([`/${greet}`], options({ mirror, dryRun: false }))).rejects.toMatchObject({
+      code: "install.package-missing",
+    });
+  });
+
+  test("a mirror whose packages must be signed is refused, unless signatures shall not be checked", async () => {
+    const folder = at("signed");
+    mkdirSync(folder);
+    writeFileSync(
+      join(folder, "mirrors.yaml"),
+      `mirrors:\n  s: {url: 'oci-layout:${cache}', signed: true}\n`,
+    );
+    const asked = options({ mirror: undefined, config: folder });
+    await expect(install(["zlib"], asked)).rejects.toMatchObject({ code: "install.signature-unchecked" });
+    expect((await install(["zlib"], { ...asked, checkSignature: false })).unchecked).toEqual(["s"]);
+  });
+
+  test("without a cache nothing is kept", async () => {
+    const result = await install(["zlib"], options({ dryRun: false, cache: false, store: at("uncached") }));
+    expect(result.failed).toEqual([]);
+    expect(() => readFileSync(at(".stowage/cache/oci-layout"))).toThrow("ENOENT");
+  });
+});
