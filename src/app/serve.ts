@@ -85,6 +85,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
       {
         ...address,
         tls,
+        onError,
         observe(exchange) {
           metrics.observe(exchange);
           log?.(logLineOf(exchange, { now: systemClock.now() }));

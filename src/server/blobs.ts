@@ -38,7 +38,7 @@ export async function pullBlob(
       "Content-Length": String(end - start),
       ...(range === undefined ? {} : { "Content-Range": `bytes ${start}-${end - 1}/${blob.size}` }),
     },
-    body: request.method === "HEAD" ? undefined : blob.read({ start, end }),
+    body: blob.read({ start, end }),
   };
 }
 

@@ -25,7 +25,7 @@ export async function pullManifest(
   return {
     status: 200,
     headers: { ...headers, "Content-Length": String(manifest.bytes.byteLength) },
-    body: request.method === "HEAD" ? undefined : manifest.bytes,
+    body: manifest.bytes,
   };
 }
 

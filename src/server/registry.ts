@@ -76,22 +76,20 @@ export function createRegistry({
     return { ...(await answer(route, request)), user };
   }
 
+  function refusalOf(error: unknown, request: Request): Response {
+    if (error instanceof RegistryError) return error.toResponse();
+    onError(error, request);
+    return new RegistryError("UNKNOWN", "the registry could not do this; its log says why").toResponse();
+  }
+
   return async (request) => {
-    try {
-      const response = await handle(request);
+    const { headers, body, ...response } = await handle(request).catch((error) => refusalOf(error, request));
+    return {
+      ...response,
       // Written by distribution, and by some clients taken for the sign of a registry.
-      return {
-        ...response,
-        headers: { "Docker-Distribution-API-Version": "registry/2.0", ...response.headers },
-      };
-    } catch (error) {
-      if (error instanceof RegistryError) return withoutBody(error.toResponse(), request);
-      onError(error, request);
-      return withoutBody(
-        new RegistryError("UNKNOWN", "the registry could not do this; its log says why").toResponse(),
-        request,
-      );
-    }
+      headers: { "Docker-Distribution-API-Version": "registry/2.0", ...headers },
+      body: request.method === "HEAD" ? undefined : body,
+    };
   };
 }
 
@@ -108,6 +106,3 @@ function needsOf(route: Route, action: Action, request: Request): readonly Need[
   const need: Need = { name: "name" in route ? route.name : undefined, action };
   return from === undefined ? [need] : [need, { name: from, action: "pull" }];
 }
-
-const withoutBody = (response: Response, { method }: Request): Response =>
-  method === "HEAD" ? { ...response, body: undefined } : response;

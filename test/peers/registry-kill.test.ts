@@ -17,6 +17,7 @@ const stowage = fileURLToPath(new URL("../../dist/cli/stowage.js", import.meta.u
 
 interface Running {
   readonly url: string;
+  readonly gone: Promise<void>;
   /** Ends it as a power cut would end the process: nothing runs afterwards. */
   kill(): Promise<void>;
 }
@@ -29,6 +30,7 @@ async function start(root: string): Promise<Running> {
   const gone = new Promise<void>((resolve) => server.once("exit", () => resolve()));
   return {
     url: await urlOf(server),
+    gone,
     async kill() {
       server.kill("SIGKILL");
       await gone;
@@ -79,7 +81,7 @@ test.each(seeds)(
     const acknowledged = new Map<string, string>();
     for (let life = 0; life < 3; life += 1) {
       const server = await start(scratch.path);
-      const deadline = setTimeout(() => void server.kill(), 20 + random() * 180);
+      let left = 1 + Math.floor(random() * 10);
       // One client a package, so that several requests are under way when it ends; none of them tries for long.
       await Promise.all(
         Array.from({ length: 4 }, async (_, lane) => {
@@ -88,6 +90,8 @@ test.each(seeds)(
             const tag = `life${life}-lane${lane}-${i}`;
             try {
               acknowledged.set(tag, await pushPackage(client.open("cache"), tag));
+              left -= 1;
+              if (left === 0) setTimeout(() => void server.kill(), random() * 20);
             } catch {
               // The registry is gone, which is what this is about.
               return;
@@ -95,8 +99,7 @@ test.each(seeds)(
           }
         }),
       );
-      clearTimeout(deadline);
-      await server.kill();
+      await server.gone;
       expect((await checkRegistry(scratch.path)).problems).toEqual([]);
     }
     const server = await start(scratch.path);

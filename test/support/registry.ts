@@ -52,9 +52,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
   const root = options.root ?? scratch?.path;
   const clock = { now: () => Date.now() };
   const onError = (error: unknown): void => {
-    // A client that hangs up is no error of the registry either.
-    const isGone = error instanceof Error && "code" in error && error.code === "ECONNRESET";
-    if (!(error instanceof Cut) && !isGone) console.error("registry:", error);
+    if (!(error instanceof Cut)) console.error("registry:", error);
   };
   const storage =
     root === undefined ? createMemoryStorage({ clock }) : openDiskStorage({ root, clock, onError });
@@ -66,7 +64,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
       requests.push(request);
       return faulty(request);
     },
-    tls === true ? { tls: { cert: pem("cert"), key: pem("key") } } : {},
+    { onError, tls: tls === true ? { cert: pem("cert"), key: pem("key") } : undefined },
   );
   const close = async (): Promise<void> => {
     await listening.close({ grace: 0 });

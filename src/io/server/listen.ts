@@ -3,6 +3,7 @@ import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Bytes } from "../../base/bytes.js";
 import { Failure } from "../../base/failure.js";
+import { RegistryError } from "../../server/error.js";
 import type { Exchange } from "../../server/exchange.js";
 import type { Handler, Request, Response } from "../../server/http.js";
 
@@ -15,6 +16,8 @@ export interface ListenOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** Told of each exchange when it has ended. */
   readonly observe?: ((exchange: Exchange) => void) | undefined;
+  /** Told why an exchange was reset, where it was not the client who left. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 export interface Listening {
@@ -29,10 +32,10 @@ const idleMilliseconds = 120_000;
 
 /** Serves a handler over HTTP, or over HTTPS with `tls`. */
 export async function listen(handler: Handler, options: ListenOptions = {}): Promise<Listening> {
-  const { host = "127.0.0.1", port = 0, tls, observe } = options;
+  const { host = "127.0.0.1", port = 0, tls, observe, onError } = options;
   const scheme = tls === undefined ? "http" : "https";
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void =>
-    void exchange({ handler, scheme, message, reply, observe });
+    void exchange({ handler, scheme, message, reply, observe, onError });
   const settings = {
     // Bodies may take hours as long as they move; heads may not.
     requestTimeout: 0,
@@ -77,12 +80,12 @@ async function exchange({
   message,
   reply,
   observe,
-}: {
+  onError,
+}: Pick<ListenOptions, "observe" | "onError"> & {
   handler: Handler;
   scheme: string;
   message: IncomingMessage;
   reply: ServerResponse;
-  observe: ListenOptions["observe"];
 }): Promise<void> {
   const started = performance.now();
   const { socket } = message;
@@ -98,8 +101,9 @@ async function exchange({
     if (refused) await linger(message);
     reply.end();
     await ended(reply);
-  } catch {
-    // No answer, or one that broke in the middle: only a reset tells the client so. Why is the handler's to say.
+  } catch (error) {
+    if (!socket.destroyed) onError?.(error);
+    // No answer, or one that broke in the middle: only a reset tells the client so.
     reset(socket);
   }
   observe?.({
@@ -137,9 +141,14 @@ async function* bodyOf(message: IncomingMessage, reply: ServerResponse, count: {
   if (message.headers.expect?.toLowerCase() === "100-continue") reply.writeContinue();
   // Who stops reading, because a body is too large, still answers: the connection outlives the iterator.
   const chunks: Bytes = message.iterator({ destroyOnReturn: false });
-  for await (const chunk of chunks) {
-    count.received += chunk.byteLength;
-    yield chunk;
+  try {
+    for await (const chunk of chunks) {
+      count.received += chunk.byteLength;
+      yield chunk;
+    }
+  } catch {
+    // The one way in which a request's body fails: its sender is gone, and it is nobody's fault here.
+    throw new RegistryError("SIZE_INVALID", "the connection was lost before the end of the body");
   }
 }
 
