@@ -17,8 +17,8 @@ const splicedTail = 7;
  */
 export function dagHashOf(node: JsonObject, format: number): DagHash | undefined {
   const { annotations, build_spec: buildSpec } = node;
-  const first = isObject(annotations) ? annotations["original_specfile_version"] : format;
-  if (typeof first !== "number" || first < 4) return undefined;
+  const first = formatOf(node, format);
+  if (first < 4) return undefined;
   const hashed = pythonJson(
     withoutHash(first < 5 && isObject(annotations) ? asFormat4(node, annotations) : node),
   );
@@ -27,6 +27,12 @@ export function dagHashOf(node: JsonObject, format: number): DagHash | undefined
   return parseDagHash(
     typeof built === "string" ? hash.slice(0, -splicedTail) + built.slice(-splicedTail) : hash,
   );
+}
+
+/** The format in which a node was concretized: a newer Spack that writes it again notes it. */
+export function formatOf({ annotations }: JsonObject, format: number): number {
+  const first = isObject(annotations) ? annotations["original_specfile_version"] : undefined;
+  return typeof first === "number" ? first : format;
 }
 
 function withoutHash(node: JsonObject): JsonObject {
