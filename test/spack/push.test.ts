@@ -45,7 +45,7 @@ async function pushGreet(
   if (image !== undefined) await copyLayers(image, repository, { mountable: false });
   const present = new Set((await packageTags(repository)).values());
   await using workers = createWorkers({ threads: 2 });
-  return runPush(planPush(database, roots, { present, force }), repository, {
+  return await runPush(planPush(database, roots, { present, force }), repository, {
     graph: graphOfDatabase(database, roots),
     storeRoot: spackRoot,
     spackPrefix: "/opt/spack-1.3",
