@@ -1,4 +1,4 @@
-import type { InstallWorkers } from "../install/installer.js";
+import type { InstallWorkers } from "../install/install-package.js";
 import type { Workers } from "../io/workers/pool.js";
 
 /** The hot loops of an install, in worker threads. */

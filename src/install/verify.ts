@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { textOf } from "../base/bytes.js";
+import type { DagHash } from "../spec/dag-hash.js";
+import { decodeSpecFile } from "../spec/spec-file.js";
 import {
   decodeInstallManifest,
   type Difference,
@@ -20,7 +22,13 @@ export interface Deviation {
 
 /** What verifying a prefix found. */
 export type Verified =
-  | { readonly type: "checked"; readonly files: number; readonly deviations: readonly Deviation[] }
+  | {
+      readonly type: "checked";
+      /** Of the package that it says it is. */
+      readonly hash: DagHash | undefined;
+      readonly files: number;
+      readonly deviations: readonly Deviation[];
+    }
   /** Nothing to compare with. */
   | { readonly type: "no-manifest" }
   | { readonly type: "no-prefix" };
@@ -53,16 +61,33 @@ export function verifyPrefix(prefix: string, files: InstallFiles): Verified {
   walk(prefix);
   check(prefix);
   for (const path of left.keys()) deviations.push({ path, differences: ["deleted"] });
-  return { type: "checked", files: count, deviations };
+  return { type: "checked", hash: hashIn(prefix, files), files: count, deviations };
 }
 
 function readManifest(prefix: string, files: InstallFiles): InstallManifest | undefined {
   const path = `${prefix}/${installManifestName}`;
-  if (files.stat(path) === undefined) return undefined;
+  const content = readWhole(path, files);
+  return content === undefined ? undefined : decodeInstallManifest(textOf(content) ?? "", path);
+}
+
+function hashIn(prefix: string, files: InstallFiles): DagHash | undefined {
+  const path = `${prefix}/.spack/spec.json`;
+  const content = readWhole(path, files);
+  if (content === undefined) return undefined;
+  try {
+    return decodeSpecFile(JSON.parse(textOf(content) ?? ""), path).roots[0];
+  } catch {
+    // Metadata that cannot be read names no package; that it was changed is told by its hash.
+    return undefined;
+  }
+}
+
+function readWhole(path: string, files: InstallFiles): Uint8Array | undefined {
+  if (files.stat(path)?.type !== "file") return undefined;
   using file = files.open(path);
   const content = new Uint8Array(file.stat().size);
   file.read(content);
-  return decodeInstallManifest(textOf(content) ?? "", path);
+  return content;
 }
 
 /** With the content's hash, but only where it can still be the one that is wanted. */

@@ -4,12 +4,8 @@ import { join } from "node:path";
 import { ociSource } from "../../src/buildcache/entry.js";
 import type { EntryRequest } from "../../src/buildcache/source.js";
 import { finishPackage } from "../../src/install/finish.js";
-import {
-  type InstallOptions,
-  type InstallResult,
-  type InstallWorkers,
-  installPackages,
-} from "../../src/install/installer.js";
+import type { InstallOptions, InstallWorkers } from "../../src/install/install-package.js";
+import { type InstallResult, installPackages } from "../../src/install/installer.js";
 import { materialize } from "../../src/install/materialize.js";
 import { type InstallRequest, planInstall } from "../../src/install/plan.js";
 import { verifyPrefix } from "../../src/install/verify.js";
