@@ -97,6 +97,19 @@ for (const file of files) {
       );
 }
 
+// The command line uses only what the library offers.
+const offered = readFileSync(join(source, "index.ts"), "utf8");
+for (const file of files.filter((name) => name.startsWith("cli/") && !name.endsWith(".test.ts"))) {
+  const text = readFileSync(join(source, file), "utf8");
+  for (const [, names] of text.matchAll(/import \{([^}]*)\} from "(?:\.\.\/)+app\/[\w-]+\.js"/g))
+    for (const name of names
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "" && !part.startsWith("type ")))
+      if (!new RegExp(`\\b${name}\\b`).test(offered))
+        problems.push(`src/${file}: uses ${name}, which src/index.ts does not export`);
+}
+
 const state = new Map();
 const visit = (file, path) => {
   if (state.get(file) === "done") return;

@@ -1,5 +1,13 @@
 /** stowage: Spack's binaries into any container registry, and out of it again. The verbs of the command line, typed. */
 export {
+  type AuthReport,
+  authCheck,
+  type LoginResult,
+  type LogoutResult,
+  login,
+  logout,
+} from "./app/auth.js";
+export {
   type ListedPackage,
   type ListOptions,
   type ListResult,
@@ -27,6 +35,14 @@ export {
   serve,
 } from "./app/serve.js";
 export { type VerifiedPackage, verify } from "./app/verify.js";
+export {
+  compareVersionTexts,
+  matchVersionTexts,
+  type ResolvedVersion,
+  resolveVersionText,
+  type VersionComparison,
+  type VersionMatch,
+} from "./app/version.js";
 export { exitCodes, Failure, type FailureDocument, type FailureKind } from "./base/failure.js";
 export type { ProgressEvent, Report, Task } from "./base/progress.js";
 export type { BrokenTag, IndexResult } from "./buildcache/index-update.js";

@@ -24,5 +24,9 @@ export interface PackedLayer extends AsyncDisposable {
 
 /** Makes layers from prefixes. */
 export interface Packer {
-  pack(request: PackRequest, call?: Call): Promise<PackedLayer>;
+  /** @param call `advanced` is told how many more bytes of the prefix are packed */
+  pack(
+    request: PackRequest,
+    call?: Call & { readonly advanced?: ((bytes: number) => void) | undefined },
+  ): Promise<PackedLayer>;
 }

@@ -161,7 +161,10 @@ class PushRun {
     if (task !== undefined) this.#options.report?.({ type: "started", task });
     await using packed = await packer.pack(
       { subject: short(spec), prefix, storeRoot, spackPrefix, prefixes: prefixesOf(graph, spec, prefixOf) },
-      this.#options,
+      {
+        ...this.#options,
+        advanced: (bytes) => task && this.#options.report?.({ type: "advanced", task, bytes }),
+      },
     );
     await this.#repository.blobs.write(packed.content, this.#options);
     return { descriptor: packed.content.descriptor, diffId: packed.diffId };
