@@ -34,6 +34,14 @@ export {
   type ServeOptions,
   serve,
 } from "./app/serve.js";
+export { type StoreCheckOptions, type StoreCheckResult, storeCheck } from "./app/store-check.js";
+export {
+  type CollectOptions,
+  collect,
+  type UninstallOptions,
+  type UninstallResult,
+  uninstall,
+} from "./app/uninstall.js";
 export { type VerifiedPackage, verify } from "./app/verify.js";
 export {
   compareVersionTexts,

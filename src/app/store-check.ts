@@ -4,6 +4,8 @@ import { createWorkers } from "../io/workers/pool.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { openInstalled } from "./installed.js";
 
+export type { StoreProblem } from "../install/store-check.js";
+
 export interface StoreCheckOptions extends StowageOptions {
   /** Mend what can be mended without a mirror. */
   readonly repair?: boolean | undefined;

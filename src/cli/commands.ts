@@ -3,6 +3,7 @@ import type { CommandEntry } from "./command.js";
 /** Groups of commands: `stowage mirror add`. */
 export const groups: Readonly<Record<string, string>> = {
   mirror: "manage mirrors",
+  store: "check and mend an install tree",
   buildcache: "put packages into build caches, list them, take them out",
   auth: "look into logins",
   config: "show the configuration",
@@ -24,6 +25,21 @@ export const commands: readonly CommandEntry[] = [
     path: ["verify"],
     summary: "compare installed files with what was installed",
     load: async () => (await import("./commands/verify.js")).verifyCommand,
+  },
+  {
+    path: ["uninstall"],
+    summary: "remove installed packages that nothing else needs",
+    load: async () => (await import("./commands/uninstall.js")).uninstallCommand,
+  },
+  {
+    path: ["gc"],
+    summary: "remove what nothing that was asked for needs",
+    load: async () => (await import("./commands/uninstall.js")).gcCommand,
+  },
+  {
+    path: ["store", "check"],
+    summary: "compare a store's database with itself and with the disk",
+    load: async () => (await import("./commands/store-check.js")).storeCheckCommand,
   },
   {
     path: ["buildcache", "push"],
