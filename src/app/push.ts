@@ -1,24 +1,29 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import { type IndexResult, packageTags, updateIndex } from "../buildcache/index-update.js";
+import type { EntryRequest } from "../buildcache/source.js";
 import { type BaseImage, copyLayers, readBaseImage } from "../image/base-image.js";
 import { platformOf } from "../image/compose.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
 import { graphOfDatabase, planPush, type Selection } from "../push/plan.js";
-import { type PushResult as RunResult, runPush } from "../push/run.js";
+import { type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { configuredInspections } from "./inspections.js";
-import { openInstalled, selectInstalled } from "./installed.js";
+import { writeDigestFile } from "./digest-file.js";
+import { openInstalled } from "./installed.js";
 import { createPacker } from "./packer.js";
+import { mirrorFilter, pushRoots } from "./push-roots.js";
 import { openRegistries } from "./registries.js";
 
 export interface PushOptions extends StowageOptions {
-  /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: all that were asked for. */
+  /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
   readonly specs?: readonly string[] | undefined;
+  /** Of the environment only the roots in these groups. */
+  readonly groups?: readonly string[] | undefined;
   /** An image to make the packages' images run: `debian:12`, `oci:DIR:TAG`. */
   readonly baseImage?: string | undefined;
   /** Renew the index when done, also where nothing was pushed. */
@@ -32,6 +37,8 @@ export interface PushOptions extends StowageOptions {
   readonly failFast?: boolean | undefined;
   /** Packages of the closure that are not installed are a failure. */
   readonly strict?: boolean | undefined;
+  /** A file to write the digests of manifests to, one line for each package that the mirror has: tag and digest. */
+  readonly digestFile?: string | undefined;
   /** Compression level of gzip, 1 to 9. */
   readonly compressionLevel?: number | undefined;
   /** The store's paths are below this directory: a container's file system, a backup. */
@@ -56,17 +63,21 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const mirror = await context.mirror(mirrorName);
   const { store, root, locate } = await openInstalled(context, options.sysroot);
   const database = await store.readDatabase(call);
-  const roots = selectInstalled(database, options.specs ?? [], { root });
+  const { specs, groups } = options;
+  const { roots, unknown } = await pushRoots(context, database, { specs, groups, root });
+  const graph = graphOfDatabase(database, roots);
   await using registries = openRegistries(context);
   const repository = await registries.mirror(mirror, "push");
 
   const present = new Set((await packageTags(repository, call)).values());
   const { only, withBuildDependencies, force, failFast } = options;
-  const plan = planPush(database, roots, { only, withBuildDependencies, force, present });
-  if (options.strict && plan.missing.length > 0)
+  const accepts = mirror.push && mirrorFilter(mirror.push, graph);
+  const plan = planPush(database, roots, { only, withBuildDependencies, force, present, accepts });
+  const missing = [...plan.missing, ...unknown].map(nameOf);
+  if (options.strict && missing.length > 0)
     throw new Failure(
       "not-found",
-      `not installed: ${plan.missing.map((s) => `${s.name}@${s.version}`).join(", ")}`,
+      `not installed: ${missing.map(({ name, version, hash }) => `${name}@${version}/${hash}`).join(", ")}`,
       {
         code: "push.dependencies-missing",
         hint: "Install them with Spack, or push without --strict.",
@@ -84,7 +95,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   await using workers = createWorkers({ threads: jobs });
   const result = await runPush(plan, repository, {
     ...call,
-    graph: graphOfDatabase(database, roots),
+    graph,
     storeRoot: root,
     spackPrefix: context.spack,
     packer: createPacker(workers, {
@@ -102,16 +113,20 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     failFast,
     created: timeOf(context.env["SOURCE_DATE_EPOCH"]),
   });
+  if (options.digestFile !== undefined)
+    await writeDigestFile(resolve(context.cwd, options.digestFile), result, { ...call, repository });
   const index = options.updateIndex
     ? await updateIndex(repository, { ...call, clock: systemClock, random: systemRandom })
     : undefined;
-  return { mirror: mirror.name, ...result, index };
+  return { mirror: mirror.name, ...result, missing, index };
 
   async function openBase(text: string, spec: ConcreteSpec): Promise<BaseImage> {
     const image = await registries.image(text);
     return readBaseImage(image.repository, image.reference, { ...call, ...platformOf(spec) });
   }
 }
+
+const nameOf = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({ name, version, hash });
 
 /** `SOURCE_DATE_EPOCH`: seconds since 1970 (https://reproducible-builds.org/specs/source-date-epoch/). */
 function timeOf(seconds: string | undefined): string | undefined {

@@ -16,6 +16,8 @@ export interface PushPlanOptions {
   readonly present: ReadonlySet<string>;
   /** Push again what the mirror has. */
   readonly force?: boolean | undefined;
+  /** Whether the mirror takes a package; by default it takes all. */
+  readonly accepts?: ((spec: ConcreteSpec) => boolean) | undefined;
 }
 
 export interface PlannedPackage {
@@ -32,6 +34,8 @@ export interface PushPlan {
   readonly packages: readonly PlannedPackage[];
   /** Packages of the closure that are not installed here, so cannot be pushed. */
   readonly missing: readonly ConcreteSpec[];
+  /** Packages of the closure that the mirror does not take. */
+  readonly excluded: readonly ConcreteSpec[];
 }
 
 /** The database as a graph of specs. */
@@ -43,7 +47,7 @@ export const graphOfDatabase = (database: Database, roots: readonly DagHash[]): 
 
 /** Decides what is pushed for `roots`; nothing is read but the database and the mirror's tags. */
 export function planPush(database: Database, roots: readonly DagHash[], options: PushPlanOptions): PushPlan {
-  const { only = "both", withBuildDependencies = false, present, force = false } = options;
+  const { only = "both", withBuildDependencies = false, present, force = false, accepts } = options;
   const graph = graphOfDatabase(database, roots);
   const types: DependencyType[] = withBuildDependencies ? ["build", "link", "run"] : ["link", "run"];
   const chosen =
@@ -52,8 +56,13 @@ export function planPush(database: Database, roots: readonly DagHash[], options:
       : [...topologicalOrder(graph, { types })].reverse();
   const packages: PlannedPackage[] = [];
   const missing: ConcreteSpec[] = [];
+  const excluded: ConcreteSpec[] = [];
   for (const spec of chosen) {
     if (spec.external !== undefined || (only === "dependencies" && roots.includes(spec.hash))) continue;
+    if (accepts?.(spec) === false) {
+      excluded.push(spec);
+      continue;
+    }
     const record = database.records.get(spec.hash);
     if (record?.path === undefined || !record.installed) {
       missing.push(spec);
@@ -67,5 +76,5 @@ export function planPush(database: Database, roots: readonly DagHash[], options:
       action: present.has(tag) && !force ? "present" : "push",
     });
   }
-  return { packages, missing };
+  return { packages, missing, excluded };
 }

@@ -9,6 +9,7 @@ import { imageEnvironment, type PrefixInspections, parseEnvironment } from "../e
 import type { BaseImage } from "../image/base-image.js";
 import { composePackage } from "../image/package-image.js";
 import type { Digest } from "../oci/digest.js";
+import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
@@ -24,8 +25,11 @@ export interface PackageName {
   readonly hash: DagHash;
 }
 
-export interface PushedPackage extends PackageName {
-  readonly tag: string;
+export interface PresentPackage extends PackageName {
+  readonly tag: Tag;
+}
+
+export interface PushedPackage extends PresentPackage {
   readonly manifest: Digest;
   readonly layer: Digest;
   /** Bytes of the compressed tarball. */
@@ -38,10 +42,12 @@ export interface FailedPackage extends PackageName {
 
 export interface PushResult {
   readonly pushed: readonly PushedPackage[];
-  readonly present: readonly PackageName[];
+  readonly present: readonly PresentPackage[];
   readonly failed: readonly FailedPackage[];
   /** Not installed here, so not pushed. */
   readonly missing: readonly PackageName[];
+  /** The mirror does not take them (`include_binary`, `exclude_binary`). */
+  readonly excluded: readonly PackageName[];
 }
 
 export interface PushOptions extends Call {
@@ -105,9 +111,12 @@ export async function runPush(
     list.sort((a, b) => (order.get(a.hash) ?? 0) - (order.get(b.hash) ?? 0));
   return {
     pushed: inOrder(pushed),
-    present: plan.packages.filter(({ action }) => action === "present").map(({ spec }) => nameOf(spec)),
+    present: plan.packages.flatMap(({ action, spec, tag }) =>
+      action === "present" ? [{ ...nameOf(spec), tag }] : [],
+    ),
     failed: inOrder(failed),
     missing: plan.missing.map(nameOf),
+    excluded: plan.excluded.map(nameOf),
   };
 }
 

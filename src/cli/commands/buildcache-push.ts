@@ -1,14 +1,18 @@
 import { Option } from "commander";
 import { type PushResult, push } from "../../app/push.js";
 import { Failure } from "../../base/failure.js";
-import { accept, type CommandDefinition, examples, refuse } from "../command.js";
+import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
 import { formatSize, plural } from "../format.js";
 
 export const buildcachePush: CommandDefinition = {
   define(command) {
     command
       .argument("<mirror>", "name of a mirror, or a URL")
-      .argument("[specs...]", "installed packages: hdf5+mpi, /7i7xbvp (else all that were asked for)")
+      .argument(
+        "[specs...]",
+        "installed packages: hdf5+mpi, /7i7xbvp (else those of --env, else all that were asked for)",
+      )
+      .addOption(repeatable("--group <name>", "of the environment only these roots (repeatable)"))
       .option("--base-image <image>", "make runnable images over this one: debian:12, oci:DIR:TAG")
       .option("--update-index", "renew the index afterwards")
       .addOption(
@@ -21,8 +25,9 @@ export const buildcachePush: CommandDefinition = {
       .option("-f, --force", "push again what is there already")
       .option("--fail-fast", "stop at the first package that fails")
       .option("--strict", "fail where a dependency is not installed")
+      .option("--digest-file <file>", "write a line of tag and digest for each package that is there now")
       .option("-j, --jobs <n>", "how many packages to pack and upload at once")
-      .option("--compression-level <n>", "1 (fast) to 9 (small); 6")
+      .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
       .option("--sysroot <dir>", "the store's paths are below this folder");
     accept(command, [
       "--rebuild-index",
@@ -34,7 +39,6 @@ export const buildcachePush: CommandDefinition = {
     refuse(command, [
       ["--signed", "packages in registries are not signed yet"],
       ["-k, --key <key>", "packages in registries are not signed yet"],
-      ["--group <group>", "groups of an environment are known to Spack alone"],
     ]);
     examples(command, [
       ["stowage buildcache push cache hdf5", "with all it needs to run"],
@@ -48,6 +52,8 @@ export const buildcachePush: CommandDefinition = {
       ...options,
       specs: given.specs(1),
       baseImage: given.text("baseImage"),
+      groups: given.texts("group").length === 0 ? undefined : given.texts("group"),
+      digestFile: given.text("digestFile"),
       updateIndex: given.flag("updateIndex") ?? given.flag("rebuildIndex"),
       only: only === "package" || only === "dependencies" ? only : undefined,
       withBuildDependencies: given.flag("withBuildDependencies"),
@@ -61,15 +67,18 @@ export const buildcachePush: CommandDefinition = {
     return {
       document: result,
       *lines(paint) {
-        const { pushed, present, failed, missing, index } = result;
+        const { pushed, present, failed, missing, excluded, index } = result;
         const bytes = pushed.reduce((sum, one) => sum + one.size, 0);
         for (const { name, version, hash, size, tag } of pushed)
           yield `${paint("green", "pushed")} ${name}@${version}/${hash.slice(0, 7)}, ${formatSize(size)}, as ${tag}`;
+        for (const { name, version, hash } of missing)
+          yield `${paint("yellow", "not installed here:")} ${name}@${version}/${hash.slice(0, 7)}`;
         yield [
           `${plural(pushed.length, "package")} pushed${bytes > 0 ? ` (${formatSize(bytes)})` : ""}`,
           `${present.length} there already`,
           ...(failed.length > 0 ? [`${failed.length} failed`] : []),
           ...(missing.length > 0 ? [`${missing.length} not installed`] : []),
+          ...(excluded.length > 0 ? [`${excluded.length} not taken by the mirror`] : []),
         ].join(", ");
         if (index !== undefined)
           yield `index: ${plural(index.packages, "package")}, ${index.written ? "written" : "up to date"}`;
