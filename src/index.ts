@@ -19,6 +19,8 @@ export { configSection, type SectionResult } from "./app/config.js";
 export type { StowageOptions } from "./app/context.js";
 export { type FindOptions, type FindResult, type FoundPackage, find } from "./app/find.js";
 export { type InstallOptions, type InstallResult, install } from "./app/install.js";
+export { type LoadOptions, type LoadResult, load, type Shell, shells } from "./app/load.js";
+export { location } from "./app/location.js";
 export {
   addMirror,
   listMirrors,

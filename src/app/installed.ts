@@ -11,6 +11,7 @@ import { parseSpec } from "../spec/parse-spec.js";
 import type { Database } from "../store/database.js";
 import type { Store } from "../store/store.js";
 import type { Context } from "./context.js";
+import { noMatch } from "./no-match.js";
 
 export interface InstalledTree {
   readonly store: Store;
@@ -40,39 +41,33 @@ export async function openInstalled(context: Context, sysroot?: string): Promise
 }
 
 /**
- * The installed packages that specs name, one each; without specs, all that were asked for.
+ * The installed packages that specs name: one each, or with `all` all that match.
  * @throws Failure `spec.no-match`, `spec.ambiguous`
  */
 export function selectInstalled(
   database: Database,
   specs: readonly string[],
-  { root }: { root: string },
+  { root, all = false }: { readonly root: string; readonly all?: boolean | undefined },
 ): DagHash[] {
-  if (specs.length === 0)
-    return [...database.records.values()]
-      .filter(({ installed, explicit, spec }) => installed && explicit && spec.external === undefined)
-      .map(({ spec }) => spec.hash);
   const graph = graphOfDatabase(database, []);
   const matches = createMatcher(graph);
-  const installed = [...database.records.values()]
-    .filter((record) => record.installed)
-    .map(({ spec }) => spec);
-  return specs.map((text) => {
+  const among = [...database.records.values()].filter(({ installed }) => installed).map(({ spec }) => spec);
+  const chosen = specs.flatMap((text) => {
     const query = parseSpec(text);
-    const found = installed.filter((spec) => matches(spec, query));
-    const [only] = found;
-    if (only === undefined)
-      throw new Failure("not-found", `no package in ${root} matches ${text}`, {
-        code: "spec.no-match",
-        subject: text,
+    const found = among.filter((spec) => matches(spec, query));
+    if (found.length === 0)
+      throw noMatch(text, {
+        graphs: [{ graph, among }],
+        where: root,
         hint: "`stowage find` lists what is installed.",
       });
-    if (found.length > 1)
+    if (found.length > 1 && !all)
       throw new Failure("usage", `${text} matches ${found.length} packages in ${root}`, {
         code: "spec.ambiguous",
         subject: text,
         hint: `Say which: ${found.map((spec) => formatShort(spec)).join(", ")}.`,
       });
-    return only.hash;
+    return found.map(({ hash }) => hash);
   });
+  return [...new Set(chosen)];
 }

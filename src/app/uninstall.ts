@@ -11,6 +11,10 @@ import { openInstalled, selectInstalled } from "./installed.js";
 export interface UninstallOptions extends StowageOptions {
   /** Remove the packages that need them, too. */
   readonly dependents?: boolean | undefined;
+  /** Remove them even if other packages need them, which then break. */
+  readonly force?: boolean | undefined;
+  /** Remove all that match a spec, not only where it is one; without specs all there is. */
+  readonly all?: boolean | undefined;
   /** Tell what would be done. */
   readonly dryRun?: boolean | undefined;
 }
@@ -37,7 +41,11 @@ export const uninstall = (
   options: UninstallOptions = {},
 ): Promise<UninstallResult> =>
   remove(options, (database, root) =>
-    planUninstall(database, selectInstalled(database, specs, { root }), options),
+    planUninstall(
+      database,
+      selectInstalled(database, specs.length === 0 && options.all ? [""] : specs, { root, all: options.all }),
+      options,
+    ),
   );
 
 /** Removes what no explicitly installed package needs. */

@@ -6,6 +6,7 @@ export const groups: Readonly<Record<string, string>> = {
   store: "check and mend an install tree",
   buildcache: "put packages into build caches, list them, take them out",
   auth: "look into logins",
+  view: "make one directory of many packages",
   config: "show the configuration",
   version: "compare versions as Spack does",
 };
@@ -28,17 +29,27 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     path: ["uninstall"],
-    summary: "remove installed packages that nothing else needs",
+    summary: "remove installed packages, unless others need them",
     load: async () => (await import("./commands/uninstall.js")).uninstallCommand,
   },
   {
     path: ["gc"],
-    summary: "remove what nothing that was asked for needs",
+    summary: "remove what no package that was asked for needs",
     load: async () => (await import("./commands/uninstall.js")).gcCommand,
   },
   {
+    path: ["location"],
+    summary: "print where a package is installed",
+    load: async () => (await import("./commands/location.js")).locationCommand,
+  },
+  {
+    path: ["load"],
+    summary: "print the shell's commands that put packages on its paths",
+    load: async () => (await import("./commands/load.js")).loadCommand,
+  },
+  {
     path: ["store", "check"],
-    summary: "compare a store's database with itself and with the disk",
+    summary: "compare a store's database with its disk, and mend it",
     load: async () => (await import("./commands/store-check.js")).storeCheckCommand,
   },
   {

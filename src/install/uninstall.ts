@@ -11,18 +11,22 @@ export interface UninstallPlan {
   readonly removed: readonly InstallRecord[];
   /** Installed packages that need what goes, and keep it from going. */
   readonly protectedBy: ReadonlyMap<DagHash, readonly ConcreteSpec[]>;
+  /** They go all the same, and what needs them breaks. */
+  readonly force: boolean;
 }
 
 export interface UninstallOptions {
   /** Take the packages that need them as well. */
   readonly dependents?: boolean | undefined;
+  /** Take them even if other packages need them. */
+  readonly force?: boolean | undefined;
 }
 
 /** Plans to remove packages. Externals have no prefix of ours: only their record goes. */
 export function planUninstall(
   { records }: Database,
   hashes: readonly DagHash[],
-  { dependents = false }: UninstallOptions = {},
+  { dependents = false, force = false }: UninstallOptions = {},
 ): UninstallPlan {
   const users = usersOf(records);
   const removed = new Set(hashes);
@@ -34,7 +38,7 @@ export function planUninstall(
     if (specs.length > 0) protectedBy.set(hash, specs);
   }
   const order = dependentsFirst([...removed], users);
-  return { removed: order.flatMap((hash) => records.get(hash) ?? []), protectedBy };
+  return { removed: order.flatMap((hash) => records.get(hash) ?? []), protectedBy, force };
 }
 
 /** Packages that nothing explicit needs any more: over link and run edges, as `spack gc`. */
@@ -100,7 +104,7 @@ export async function uninstallPackages(plan: UninstallPlan, store: Store, call:
   checkInterrupted(call);
   await store.updateDatabase((database) => {
     // Someone may have installed what needs them since the plan was made.
-    assertUnneeded(planUninstall(database, hashes));
+    assertUnneeded(planUninstall(database, hashes, plan));
     return withoutRecords(database, new Set(hashes));
   }, call);
   for (const { spec, path } of plan.removed) {
@@ -125,9 +129,9 @@ function withoutRecords(database: Database, removed: ReadonlySet<DagHash>): Data
   return { ...database, records };
 }
 
-function assertUnneeded({ protectedBy }: UninstallPlan): void {
+function assertUnneeded({ protectedBy, force }: UninstallPlan): void {
   const [first] = protectedBy;
-  if (first === undefined) return;
+  if (first === undefined || force) return;
   const [hash, users] = first;
   const more = protectedBy.size > 1 ? `; ${protectedBy.size - 1} more are needed` : "";
   throw new Failure(
@@ -136,7 +140,7 @@ function assertUnneeded({ protectedBy }: UninstallPlan): void {
     {
       code: "store.needed",
       subject: hash,
-      hint: "Remove what needs it first, or give --dependents to remove it as well.",
+      hint: "Give --dependents to remove what needs it as well, or --force to break it.",
     },
   );
 }

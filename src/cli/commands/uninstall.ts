@@ -1,36 +1,54 @@
 import { collect, type UninstallResult, uninstall } from "../../app/uninstall.js";
+import { Failure } from "../../base/failure.js";
 import { formatShort } from "../../spec/format-concrete.js";
-import { type Answer, type CommandDefinition, examples } from "../command.js";
+import { type Answer, accept, type CommandDefinition, examples } from "../command.js";
 import { plural } from "../format.js";
 import { specDocument } from "../spec-list.js";
 
 export const uninstallCommand: CommandDefinition = {
   define(command) {
     command
-      .argument("<specs...>", "packages to remove")
-      .option("-R, --dependents", "remove the packages that need them, too")
-      .option("--dry-run", "tell what would be removed");
+      .argument("[specs...]", "installed packages, one each")
+      .option("-a, --all", "all that match a spec; without specs all there is")
+      .option("-R, --dependents", "what needs them, too")
+      .option("-f, --force", "even if other packages need them, which then break")
+      .option("--dry-run", "tell what would be done");
+    accept(command, ["-y, --yes-to-all"]);
     examples(command, [
-      ["stowage uninstall /fnjwovn", "one package, unless others need it"],
-      ["stowage uninstall --dependents zlib@1.2", "with all that needs it"],
+      ["stowage uninstall greet", "what it needs stays; `stowage gc` removes that"],
+      ["stowage uninstall --dependents zlib@1.2.13", "with all that needs it"],
+      ["stowage uninstall --all --dry-run hdf5", "what would go"],
     ]);
   },
-  run: async ({ given, options }) =>
-    answerOf(
-      await uninstall(given.specs(0), {
-        ...options,
-        dependents: given.flag("dependents"),
-        dryRun: given.flag("dryRun"),
-      }),
-    ),
+  async run({ given, options }) {
+    const specs = given.specs(0);
+    const all = given.flag("all");
+    if (specs.length === 0 && all !== true)
+      throw new Failure("usage", "no package to uninstall was named", {
+        code: "cli.usage",
+        hint: "`stowage uninstall --all` removes all there is.",
+      });
+    const result = await uninstall(specs, {
+      ...options,
+      all,
+      dependents: given.flag("dependents"),
+      force: given.flag("force"),
+      dryRun: given.flag("dryRun"),
+    });
+    return answerOf(result);
+  },
 };
 
 export const gcCommand: CommandDefinition = {
   define(command) {
     command
-      .option("-b, --keep-build-dependencies", "keep what was needed to build, too")
-      .option("--dry-run", "tell what would be removed");
-    examples(command, [["stowage gc", "remove what nothing that was asked for needs"]]);
+      .option("-b, --keep-build-dependencies", "keep what explicit packages were built with")
+      .option("--dry-run", "tell what would be done");
+    accept(command, ["-y, --yes-to-all"]);
+    examples(command, [
+      ["stowage gc", "what came along and is needed no more"],
+      ["stowage gc --dry-run", "what would go"],
+    ]);
   },
   run: async ({ given, options }) =>
     answerOf(
@@ -42,14 +60,25 @@ export const gcCommand: CommandDefinition = {
     ),
 };
 
-const answerOf = ({ root, plan: { removed }, dryRun }: UninstallResult): Answer => ({
-  document: {
-    store: root,
-    dryRun,
-    removed: removed.map(({ spec, path }) => ({ ...specDocument(spec), prefix: path })),
-  },
-  lines: (paint) => [
-    ...removed.map(({ spec }) => `${paint("red", "[-]")} ${formatShort(spec)}`),
-    `${dryRun ? "would remove" : "removed"} ${plural(removed.length, "package")}`,
-  ],
-});
+function answerOf({ root, plan, dryRun }: UninstallResult): Answer {
+  const { removed, protectedBy, force } = plan;
+  return {
+    document: {
+      store: root,
+      dryRun,
+      removed: removed.map(({ spec, path }) => ({ ...specDocument(spec), prefix: path })),
+      neededBy: Object.fromEntries(
+        [...protectedBy].map(([hash, users]) => [hash, users.map((spec) => spec.hash)]),
+      ),
+    },
+    *lines(paint) {
+      for (const { spec, path } of removed)
+        yield `${dryRun ? "would uninstall" : paint("green", "uninstalled")} ${formatShort(spec)}  ${path ?? ""}`;
+      for (const [hash, users] of protectedBy)
+        yield `${paint("yellow", force ? "broken:" : "needed:")} /${hash.slice(0, 7)} by ${users.map((spec) => formatShort(spec)).join(", ")}`;
+      yield removed.length === 0
+        ? "nothing to remove: all that is installed is needed"
+        : `${plural(removed.length, "package")} ${dryRun ? "to uninstall" : "uninstalled"}`;
+    },
+  };
+}
