@@ -15,7 +15,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { build } from "./build.mjs";
 import { install, root } from "./run.mjs";
 
 const started = performance.now();
@@ -39,6 +38,7 @@ const heading = (text) => console.log(`\n\x1b[1m${text}\x1b[0m`);
 
 install();
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const { build } = await import("./build.mjs");
 await build({ types: false });
 
 // A short place: programs keep the paths they were built with, and some of those cannot grow.
