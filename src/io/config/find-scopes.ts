@@ -1,10 +1,11 @@
-import { realpathSync, statSync } from "node:fs";
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { Failure } from "../../base/failure.js";
 import type { Configuration, Scope } from "../../config/configuration.js";
 import { decodeIncludes } from "../../config/include.js";
 import { configFailure } from "../../config/parse.js";
 import { substitute, type Variables } from "../../config/variables.js";
+import { diskFailure } from "../disk/disk-failure.js";
 import { fileScope, folderScope } from "./scope-files.js";
 
 export interface FindOptions {
@@ -143,8 +144,12 @@ async function withoutOverridden(scopes: readonly Scope[]): Promise<readonly Sco
 }
 
 function kindOf(path: string): "file" | "folder" | "nothing" {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found === undefined ? "nothing" : found.isDirectory() ? "folder" : "file";
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found === undefined ? "nothing" : found.isDirectory() ? "folder" : "file";
+  } catch (error) {
+    throw diskFailure(error, { doing: "look at", path });
+  }
 }
 
 /** Root of the Spack on this machine: `$SPACK_ROOT`, else where `spack` on the PATH lies. */
@@ -161,9 +166,19 @@ export function findSpack(env: Readonly<Record<string, string | undefined>>): st
   }
   for (const folder of (env["PATH"] ?? "").split(":")) {
     const program = join(folder, "spack");
-    if (!isAbsolute(folder) || kindOf(program) !== "file") continue;
+    if (!isAbsolute(folder) || !isExecutable(program)) continue;
     const root = dirname(dirname(realpathSync(program)));
     if (isSpack(root)) return root;
   }
   return undefined;
+}
+
+/** As a shell looks for programs: what it may not see is not there. */
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
