@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -134,6 +134,8 @@ test("Spack is found by SPACK_ROOT, else by the PATH; a wrong SPACK_ROOT is an e
   const root = mkdtempSync(join(scratch, "find-"));
   write(root, { "lib/spack/spack/.keep": "", "bin/spack": "" });
   expect(findSpack({ SPACK_ROOT: root })).toBe(root);
+  expect(findSpack({ PATH: join(root, "bin") })).toBeUndefined();
+  chmodSync(join(root, "bin/spack"), 0o755);
   expect(findSpack({ PATH: `/nowhere:${join(root, "bin")}` })).toBe(root);
   expect(findSpack({ PATH: "/nowhere" })).toBeUndefined();
   expect(() => findSpack({ SPACK_ROOT: "/nowhere" })).toThrow("where there is no Spack");
