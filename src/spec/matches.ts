@@ -108,5 +108,7 @@ function variantsMatch(spec: ConcreteSpec, query: AbstractSpec, graph: SpecGraph
 /** undefined where the package has no such variant. */
 function variantAgrees(spec: ConcreteSpec, wanted: Variant): boolean | undefined {
   const value = parameterOf(spec, wanted.name);
+  // Most variants are switches.
+  if (typeof value === "boolean" && wanted.type === "bool") return value === wanted.values[0];
   return value === undefined ? undefined : variantSatisfies(recordedVariant(wanted.name, value), wanted);
 }

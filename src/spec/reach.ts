@@ -50,7 +50,7 @@ function reachOf<Node, Edge extends LeftEdge>(
     parents,
   }: { side: LeftSide<Node, Edge>; nodes: Iterable<Node>; parents: ReadonlyMap<Node, readonly Node[]> },
 ): Reach<Node> {
-  const willDo = (edge: Edge): boolean => isRuntime(edge) && edgeSatisfies(side, edge, wanted);
+  const willDo = (edge: Edge): boolean => edgeSatisfies(side, edge, wanted) && isRuntime(edge);
   const targets = new Set<Node>();
   for (const node of nodes)
     for (const edge of side.edges(node)) if (willDo(edge)) targets.add(side.target(edge));
