@@ -137,9 +137,20 @@ export const folders = {
     why: "docker's and podman's logins and credential helpers",
   },
   "io/workers": {
-    may: ["base", "archive", "relocate", "store", "install", "push", "io/disk", "io/system", "io/install"],
+    may: [
+      "base",
+      "archive",
+      "relocate",
+      "store",
+      "install",
+      "image",
+      "push",
+      "io/disk",
+      "io/system",
+      "io/install",
+    ],
     outside: ["node:*"],
-    why: "threads for the hot loops: pack, unpack, relocate",
+    why: "threads for the hot loops: pack, unpack, relocate, look into layers",
   },
   "io/config": {
     may: ["base", "config", "io/disk"],

@@ -18,6 +18,14 @@ export {
 export { configSection, type SectionResult } from "./app/config.js";
 export type { StowageOptions } from "./app/context.js";
 export { type FindOptions, type FindResult, type FoundPackage, find } from "./app/find.js";
+export {
+  type ImageOptions,
+  type ImageResult,
+  image,
+  type RebaseOptions,
+  type RebaseResult,
+  rebase,
+} from "./app/image.js";
 export { type InstallOptions, type InstallResult, install } from "./app/install.js";
 export { type LoadOptions, type LoadResult, load, type Shell, shells } from "./app/load.js";
 export { location } from "./app/location.js";
@@ -58,6 +66,7 @@ export type { ProgressEvent, Report, Task } from "./base/progress.js";
 export type { BrokenTag, IndexResult } from "./buildcache/index-update.js";
 export type { Access, Connection, Direction, Mirror } from "./config/mirror.js";
 export type { AccessChange, MirrorChange } from "./config/mirror-change.js";
+export type { ImageSettings } from "./image/compose.js";
 export type { FailedPackage, PackageName, PushedPackage } from "./push/run.js";
 export type { ConcreteSpec, Dependency, DependencyType, SpecGraph } from "./spec/concrete-spec.js";
 export type { DagHash } from "./spec/dag-hash.js";

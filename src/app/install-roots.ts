@@ -1,5 +1,5 @@
-import { Failure } from "../base/failure.js";
 import type { Call } from "../base/call.js";
+import { Failure } from "../base/failure.js";
 import { graphOfIndex } from "../buildcache/index-document.js";
 import { packageTags, readIndex } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
@@ -24,6 +24,8 @@ export interface RootResolver {
 export interface ResolverOptions extends Call {
   /** Leaves out what this machine does not run. */
   readonly host: Host | undefined;
+  /** Leaves out others. */
+  readonly fits?: ((spec: ConcreteSpec) => boolean) | undefined;
 }
 
 interface Offered {
@@ -33,12 +35,12 @@ interface Offered {
 
 export function createRootResolver(
   repositories: readonly Repository[],
-  { host, ...call }: ResolverOptions,
+  { host, fits = () => true, ...call }: ResolverOptions,
 ): RootResolver {
   const indices = new Map<Repository, Promise<Offered>>();
   const where = repositories.map(({ label }) => label).join(", ");
   const offeredBy = (repository: Repository): Promise<Offered> => {
-    const known = indices.get(repository) ?? readOffered(repository, call);
+    const known = indices.get(repository) ?? readOffered(repository, { ...call, fits });
     indices.set(repository, known);
     return known;
   };
@@ -94,7 +96,10 @@ export function createRootResolver(
 }
 
 /** @throws Failure `buildcache.index-missing` */
-async function readOffered(repository: Repository, call: Call): Promise<Offered> {
+async function readOffered(
+  repository: Repository,
+  { fits, ...call }: Call & { readonly fits: (spec: ConcreteSpec) => boolean },
+): Promise<Offered> {
   const stored = await readIndex(repository, call);
   if (stored === undefined)
     throw new Failure("not-found", `${repository.label} has no index`, {
@@ -103,5 +108,8 @@ async function readOffered(repository: Repository, call: Call): Promise<Offered>
       hint: "Build one with `stowage buildcache update-index`, or install by /HASH, which needs none.",
     });
   const graph = graphOfIndex(stored.index, { subject: repository.label });
-  return { graph, among: [...graph.nodes.values()].filter(({ hash }) => stored.index.present.has(hash)) };
+  return {
+    graph,
+    among: [...graph.nodes.values()].filter((spec) => stored.index.present.has(spec.hash) && fits(spec)),
+  };
 }

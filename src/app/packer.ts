@@ -47,6 +47,7 @@ export function createPacker(workers: Workers, { scratch, locate, level }: Packe
       return {
         content: { descriptor, open: () => createReadStream(out, { highWaterMark: 1024 * 1024 }) },
         diffId: parseDigest(summary.diffId),
+        file: out,
         [Symbol.asyncDispose]: () => rm(out, { force: true }),
       };
     },

@@ -2,30 +2,42 @@ import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { Failure } from "../base/failure.js";
+import { mapLimited } from "../base/limit.js";
+import { type OciEntry, readEntry } from "../buildcache/entry.js";
 import { type IndexResult, packageTags, updateIndex } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
-import { type BaseImage, copyLayers, readBaseImage } from "../image/base-image.js";
+import { packageTag } from "../buildcache/tag.js";
+import { copyLayers } from "../image/base-image.js";
+import { writeImage } from "../image/build-image.js";
 import { platformOf } from "../image/compose.js";
+import { defaultMaxLayers } from "../image/layer-cap.js";
+import { rebasePackages } from "../image/rebase.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
+import type { Tag } from "../oci/reference.js";
 import { graphOfDatabase, planPush, type Selection } from "../push/plan.js";
 import { type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import { formatShort } from "../spec/format-concrete.js";
+import { nodeOf } from "../spec/graph.js";
 import { openContext, type StowageOptions } from "./context.js";
-import { configuredInspections } from "./inspections.js";
 import { writeDigestFile } from "./digest-file.js";
+import { buildOf, type ImageMaking, imageTag, openBase } from "./image.js";
+import { configuredInspections } from "./inspections.js";
 import { openInstalled } from "./installed.js";
+import { createLayerTools } from "./layer-tools.js";
 import { createPacker } from "./packer.js";
 import { mirrorFilter, pushRoots } from "./push-roots.js";
 import { openRegistries } from "./registries.js";
+import { timeOf } from "./source-date.js";
 
-export interface PushOptions extends StowageOptions {
+export interface PushOptions extends ImageMaking, StowageOptions {
   /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
   readonly specs?: readonly string[] | undefined;
   /** Of the environment only the roots in these groups. */
   readonly groups?: readonly string[] | undefined;
-  /** An image to make the packages' images run: `debian:12`, `oci:DIR:TAG`. */
-  readonly baseImage?: string | undefined;
+  /** Makes one more image of all that is asked for, under this tag. */
+  readonly tag?: string | undefined;
   /** Renew the index when done, also where nothing was pushed. */
   readonly updateIndex?: boolean | undefined;
   readonly only?: Selection | undefined;
@@ -48,6 +60,10 @@ export interface PushOptions extends StowageOptions {
 export interface PushResult extends RunResult {
   readonly mirror: string;
   readonly index: IndexResult | undefined;
+  /** Packages that were there, and got the base image. */
+  readonly rebased: readonly PackageName[];
+  /** Of `tag`. */
+  readonly image: { readonly tag: string; readonly digest: string; readonly layers: number } | undefined;
 }
 
 /**
@@ -60,6 +76,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const context = await openContext(options);
   const { signal, report } = context;
   const call = { signal, report };
+  const tag = options.tag === undefined ? undefined : imageTag(options.tag);
   const mirror = await context.mirror(mirrorName);
   const { store, root, locate } = await openInstalled(context, options.sysroot);
   const database = await store.readDatabase(call);
@@ -69,10 +86,10 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   await using registries = openRegistries(context);
   const repository = await registries.mirror(mirror, "push");
 
-  const present = new Set((await packageTags(repository, call)).values());
+  const tags = new Set((await packageTags(repository, call)).values());
   const { only, withBuildDependencies, force, failFast } = options;
   const accepts = mirror.push && mirrorFilter(mirror.push, graph);
-  const plan = planPush(database, roots, { only, withBuildDependencies, force, present, accepts });
+  const plan = planPush(database, roots, { only, withBuildDependencies, force, present: tags, accepts });
   const missing = [...plan.missing, ...unknown].map(nameOf);
   if (options.strict && missing.length > 0)
     throw new Failure(
@@ -84,15 +101,17 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       },
     );
 
-  const [first] = plan.packages.filter(({ action }) => action === "push");
+  const [first] = plan.packages;
   const base =
     options.baseImage === undefined || first === undefined
       ? undefined
-      : await openBase(options.baseImage, first.spec);
-  if (base !== undefined) await copyLayers(base, repository, { ...call, mountable: false });
+      : await openBase(options.baseImage, { registries, platform: platformOf(first.spec), call });
+  if (base !== undefined) await copyLayers(base, repository, call);
 
   const jobs = context.jobs ?? availableParallelism();
   await using workers = createWorkers({ threads: jobs });
+  const tools = createLayerTools(workers, context.cacheRoot);
+  const { maxLayers, check } = options;
   const result = await runPush(plan, repository, {
     ...call,
     graph,
@@ -104,6 +123,9 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       level: options.compressionLevel,
     }),
     base,
+    tools,
+    maxLayers,
+    check,
     hasDirectory: (prefix, directory) =>
       statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
     inspections: await configuredInspections(context),
@@ -113,27 +135,62 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     failFast,
     created: timeOf(context.env["SOURCE_DATE_EPOCH"]),
   });
+  // What was there already runs over this base from now on, too; its layers are there.
+  const present = plan.packages.filter(({ action }) => action === "present").map(({ spec }) => spec);
+  const rebased =
+    base === undefined
+      ? undefined
+      : await rebasePackages(repository, present, {
+          ...call,
+          base,
+          jobs,
+          tools,
+          maxLayers: maxLayers ?? defaultMaxLayers,
+          check: check ?? true,
+          population: async () => ({ ...graph, roots: plan.packages.map(({ spec: { hash } }) => hash) }),
+        });
+  const failed = [
+    ...result.failed,
+    ...(rebased?.failed ?? []).map(({ spec, failure }) => ({ ...nameOf(spec), failure })),
+  ];
+  const image = tag === undefined || failed.length > 0 ? undefined : await pushImage(tag);
   if (options.digestFile !== undefined)
     await writeDigestFile(resolve(context.cwd, options.digestFile), result, { ...call, repository });
   const index = options.updateIndex
     ? await updateIndex(repository, { ...call, clock: systemClock, random: systemRandom })
     : undefined;
-  return { mirror: mirror.name, ...result, missing, index };
+  return {
+    mirror: mirror.name,
+    ...result,
+    failed,
+    missing,
+    rebased: (rebased?.rebased ?? []).map(({ spec }) => nameOf(spec)),
+    image,
+    index,
+  };
 
-  async function openBase(text: string, spec: ConcreteSpec): Promise<BaseImage> {
-    const image = await registries.image(text);
-    return readBaseImage(image.repository, image.reference, { ...call, ...platformOf(spec) });
+  async function pushImage(tag: Tag): Promise<NonNullable<PushResult["image"]>> {
+    const entries = await mapLimited(roots, jobs, (hash) => readRoot(nodeOf(graph, hash)));
+    await using made = await buildOf(repository, entries, {
+      ...options,
+      context,
+      registries,
+      workers,
+      title: tag,
+    });
+    await writeImage(made.image, repository, { ...call, tag });
+    const { digest } = made.image.manifest.descriptor;
+    return { tag, digest, layers: made.image.layers.length };
+  }
+
+  async function readRoot(spec: ConcreteSpec): Promise<OciEntry> {
+    const entry = await readEntry(repository, packageTag(spec), call);
+    if (entry !== undefined) return entry;
+    throw new Failure("not-found", `${repository.label} does not have ${formatShort(spec)}`, {
+      code: "image.package-missing",
+      subject: packageTag(spec),
+    });
   }
 }
 
 const nameOf = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({ name, version, hash });
-
-/** `SOURCE_DATE_EPOCH`: seconds since 1970 (https://reproducible-builds.org/specs/source-date-epoch/). */
-function timeOf(seconds: string | undefined): string | undefined {
-  if (seconds === undefined || seconds === "") return undefined;
-  if (/^\d{1,11}$/.test(seconds)) return new Date(Number(seconds) * 1000).toISOString();
-  throw new Failure("usage", `SOURCE_DATE_EPOCH is "${seconds}", not a number of seconds`, {
-    code: "push.source-date-epoch",
-    subject: "SOURCE_DATE_EPOCH",
-  });
-}

@@ -22,17 +22,16 @@ const largestRatio = 200;
 const defaultAllowance = 8 * 1024 ** 3;
 
 /**
- * Inflates a gzip stream into `write`, while the next chunk is inflated in another thread. Both sides are
- * hashed: compare the summary with what was promised before anything made of the content is used.
+ * Inflates a gzip stream, while the next chunk is inflated in another thread. Both sides are hashed: compare the
+ * summary, which is what the generator returns, with what was promised before anything made of the content is used.
  *
  * A chunk of the source may be reused once the next is asked for.
  * @throws Failure `archive.gzip-invalid`, `archive.bomb`
  */
-export async function gunzip(
+export async function* inflate(
   compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  write: (chunk: Uint8Array) => void,
   options: GunzipOptions,
-): Promise<GzipSummary> {
+): AsyncGenerator<Uint8Array, GzipSummary> {
   const { subject, allowance = defaultAllowance } = options;
   const hash = createHash("sha256");
   const contentHash = createHash("sha256");
@@ -57,7 +56,14 @@ export async function gunzip(
     }
     stream.end();
   };
-  const drain = async (): Promise<void> => {
+  const fed = feed().catch((error: Error) => {
+    // Ends the loop below as well, which then fails with the same error.
+    stream.destroy(error);
+    throw error;
+  });
+  // Met below; until then it must not count as unhandled.
+  fed.catch(() => undefined);
+  try {
     for await (const chunk of stream) {
       contentHash.update(chunk);
       contentSize += chunk.byteLength;
@@ -70,20 +76,14 @@ export async function gunzip(
             subject,
           },
         );
-      write(chunk);
+      yield chunk;
     }
-  };
-  const fed = feed().catch((error: Error) => {
-    // Ends `drain` as well, which then fails with the same error.
-    stream.destroy(error);
-    throw error;
-  });
-  try {
-    await Promise.all([drain(), fed]);
+    await fed;
   } catch (error) {
+    throw isZlibError(error) ? invalid(error, subject) : error;
+  } finally {
     stream.destroy();
     await fed.catch(() => undefined);
-    throw isZlibError(error) ? invalid(error, subject) : error;
   }
   return {
     digest: `sha256:${hash.digest("hex")}`,
@@ -91,6 +91,26 @@ export async function gunzip(
     diffId: `sha256:${contentHash.digest("hex")}`,
     contentSize,
   };
+}
+
+/** Inflates a gzip stream into `write`, as `inflate` does. */
+export async function gunzip(
+  compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  write: (chunk: Uint8Array) => void,
+  options: GunzipOptions,
+): Promise<GzipSummary> {
+  const chunks = inflate(compressed, options);
+  for (;;) {
+    const next = await chunks.next();
+    if (next.done) return next.value;
+    try {
+      write(next.value);
+    } catch (error) {
+      // Ends the streams on both sides before the caller hears of it.
+      await chunks.throw(error).catch(() => undefined);
+      throw error;
+    }
+  }
 }
 
 /** zlib's own codes: Z_DATA_ERROR, Z_BUF_ERROR, ... */

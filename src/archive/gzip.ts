@@ -38,7 +38,7 @@ export const defaultGzipLevel = 4;
  * ended at a byte boundary, as pigz does: so the bytes depend on content and level, and on nothing else.
  */
 export async function gzip(
-  content: Iterable<Uint8Array>,
+  content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   write: (bytes: Uint8Array) => void | Promise<void>,
   options: GzipOptions = {},
 ): Promise<GzipSummary> {
@@ -81,7 +81,7 @@ export async function gzip(
   await emit(gzipHeader(level));
   let block: Buffer = Buffer.allocUnsafeSlow(blockSize);
   let filled = 0;
-  for (const chunk of content) {
+  for await (const chunk of content) {
     for (let at = 0; at < chunk.byteLength; ) {
       if (filled === blockSize) {
         await start(block, filled, false);

@@ -70,6 +70,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/buildcache-list.js")).buildcacheList,
   },
   {
+    path: ["image"],
+    summary: "make one image of packages that a mirror has",
+    load: async () => (await import("./commands/image.js")).imageCommand,
+  },
+  {
     path: ["mirror", "add"],
     summary: "add a mirror to the configuration",
     load: async () => (await import("./commands/mirror-add.js")).mirrorAdd,

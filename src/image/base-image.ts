@@ -2,13 +2,13 @@ import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { type Layer, readJson } from "../buildcache/entry.js";
-import type { Content } from "../oci/descriptor.js";
 import { parseDigest } from "../oci/digest.js";
 import { decodeImageConfig, type ImageConfig } from "../oci/image-config.js";
 import { choosePlatform, decodeImageIndex, decodeImageManifest } from "../oci/manifest.js";
 import { isImageIndex } from "../oci/media-types.js";
 import { type ImageReference, parseTag } from "../oci/reference.js";
 import type { Manifest, Repository } from "../oci/repository.js";
+import type { LayerContent } from "./layer-tools.js";
 
 /** An image that others are built on. */
 export interface BaseImage {
@@ -60,12 +60,6 @@ export async function readBaseImage(
   }
   const image = decodeImageManifest(manifest);
   const config = decodeImageConfig(await readJson(repository, image.config, call), label);
-  if (config.architecture !== architecture || config.os !== os)
-    throw new Failure("unsupported", `the base image ${label} is for ${config.os}/${config.architecture}`, {
-      code: "image.platform-wrong",
-      subject: label,
-      hint: `The packages need ${os}/${architecture}.`,
-    });
   const layers = image.layers.map((descriptor, i): Layer => {
     const diffId = config.rootfs.diff_ids[i];
     if (diffId !== undefined) return { descriptor, diffId: parseDigest(diffId) };
@@ -74,20 +68,49 @@ export async function readBaseImage(
       subject: label,
     });
   });
-  return { label, repository, manifest, config, layers };
+  const base = { label, repository, manifest, config, layers };
+  assertPlatform(base, { os, architecture });
+  return base;
 }
 
 /** Brings a base image's layers into the repository that needs them; what is there already is not sent. */
-export async function copyLayers(
-  base: BaseImage,
-  to: Repository,
-  { mountable, ...call }: Call & { readonly mountable: boolean },
-): Promise<void> {
-  await mapLimited(base.layers, 4, async ({ descriptor }) => {
-    const content: Content = {
-      descriptor,
-      open: (openCall) => base.repository.blobs.read(descriptor, openCall ?? call),
-    };
-    await to.blobs.write(content, mountable ? { ...call, from: base.repository.name } : call);
+export async function copyLayers(base: BaseImage, to: Repository, call: Call = {}): Promise<void> {
+  // Repositories of one registry can mount each other's blobs.
+  const from = base.repository.registry === to.registry ? { from: base.repository.name } : {};
+  await mapLimited(contentsOf(base), 4, async (content) => {
+    await to.blobs.write(content, { ...call, ...from });
+  });
+}
+
+/** A base image's layers with their bytes. */
+export const contentsOf = ({ layers, repository }: BaseImage): LayerContent[] =>
+  layers.map(({ descriptor, diffId }) => ({
+    descriptor,
+    diffId,
+    open: (call) => repository.blobs.read(descriptor, call),
+  }));
+
+/** What an image says of the one it is built on (image-spec 1.1, annotations.md). */
+export const baseAnnotations = ({ manifest, repository, label }: BaseImage): Record<string, string> => ({
+  [baseDigest]: manifest.descriptor.digest,
+  // A path of this machine says nothing elsewhere.
+  ...(repository.registry === repository.label ? {} : { "org.opencontainers.image.base.name": label }),
+});
+
+export const baseDigest = "org.opencontainers.image.base.digest";
+
+/**
+ * Refuses a base image for another platform than the packages.
+ * @throws Failure `image.platform-wrong`
+ */
+export function assertPlatform(
+  { label, config }: BaseImage,
+  { os, architecture }: { readonly os: string; readonly architecture: string },
+): void {
+  if (config.architecture === architecture && config.os === os) return;
+  throw new Failure("unsupported", `the base image ${label} is for ${config.os}/${config.architecture}`, {
+    code: "image.platform-wrong",
+    subject: label,
+    hint: `The packages need a base image for ${os}/${architecture}.`,
   });
 }

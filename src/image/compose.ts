@@ -32,8 +32,18 @@ export interface Composition {
   readonly environment: Environment;
   /** More keys of the config, beside OCI's. */
   readonly config?: JsonObject | undefined;
-  /** Of the manifest; Docker's format has none. */
+  /** Of the manifest; in Docker's format, which has none, they become labels. */
   readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly settings?: ImageSettings | undefined;
+}
+
+/** How a container of the image starts; what is not given is the base's. */
+export interface ImageSettings {
+  readonly entrypoint?: readonly string[] | undefined;
+  readonly cmd?: readonly string[] | undefined;
+  readonly user?: string | undefined;
+  readonly workingDirectory?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ComposedImage {
@@ -43,16 +53,21 @@ export interface ComposedImage {
 
 /** An image of layers over a base, in the base's format (OCI's where there is none), as Spack writes it. */
 export function composeImage(parts: Composition): ComposedImage {
-  const { base, layers, environment } = parts;
+  const { base, layers, environment, annotations = {}, settings = {} } = parts;
   const docker = base?.manifest.descriptor.mediaType === mediaTypes.dockerManifest;
-  const all = [...(base?.layers ?? []), ...layers];
+  const labels = { ...(docker ? annotations : {}), ...settings.labels };
   const root: JsonObject = base?.config ?? parts.platform;
-  const settings = isObject(root["config"]) ? root["config"] : {};
   const configBytes = utf8(
     JSON.stringify({
       ...root,
-      rootfs: { type: "layers", diff_ids: all.map((layer) => layer.diffId) },
-      config: { ...settings, Env: formatEnvironment(environment) },
+      rootfs: {
+        type: "layers",
+        diff_ids: [...(base?.layers ?? []), ...layers].map((layer) => layer.diffId),
+      },
+      config: {
+        ...settingsOver(isObject(root["config"]) ? root["config"] : {}, { ...settings, labels }),
+        Env: formatEnvironment(environment),
+      },
       ...parts.config,
     }),
   );
@@ -62,18 +77,23 @@ export function composeImage(parts: Composition): ComposedImage {
     size: configBytes.byteLength,
   };
   const manifestType = docker ? mediaTypes.dockerManifest : mediaTypes.ociManifest;
-  const { annotations } = parts;
+  const asLayer = ({ mediaType, digest, size }: Descriptor): Descriptor => ({ mediaType, digest, size });
   const bytes = utf8(
     JSON.stringify({
       mediaType: manifestType,
       schemaVersion: 2,
       config: configDescriptor,
-      layers: all.map(({ descriptor: { mediaType, digest, size } }) => ({
-        mediaType: docker ? mediaTypes.dockerLayerGzip : ociLayerType(mediaType),
-        digest,
-        size,
-      })),
-      ...(docker || annotations === undefined ? {} : { annotations }),
+      layers: [
+        ...(base?.layers ?? []).map(({ descriptor }) => asLayer(descriptor)),
+        // A layer first pushed under a base of the other format is the same bytes under this one.
+        ...layers.map(({ descriptor }) =>
+          asLayer({
+            ...descriptor,
+            mediaType: docker ? mediaTypes.dockerLayerGzip : ociLayerType(descriptor),
+          }),
+        ),
+      ],
+      ...(docker || Object.keys(annotations).length === 0 ? {} : { annotations }),
     }),
   );
   return {
@@ -85,6 +105,21 @@ export function composeImage(parts: Composition): ComposedImage {
   };
 }
 
-/** A layer first pushed under a Docker base is the same bytes under an OCI one. */
-const ociLayerType = (mediaType: string): string =>
+/** A base's settings with those of the image; a new entry point does not get the base's arguments. */
+function settingsOver(base: JsonObject, settings: ImageSettings): JsonObject {
+  const { Cmd, ...rest } = base;
+  const { entrypoint, cmd, user, workingDirectory, labels = {} } = settings;
+  const arguments_ = cmd ?? (entrypoint === undefined ? Cmd : undefined);
+  const old = isObject(base["Labels"]) ? base["Labels"] : {};
+  return {
+    ...rest,
+    ...(entrypoint === undefined ? {} : { Entrypoint: entrypoint }),
+    ...(arguments_ === undefined ? {} : { Cmd: arguments_ }),
+    ...(user === undefined ? {} : { User: user }),
+    ...(workingDirectory === undefined ? {} : { WorkingDir: workingDirectory }),
+    ...(Object.keys(labels).length === 0 ? {} : { Labels: { ...old, ...labels } }),
+  };
+}
+
+const ociLayerType = ({ mediaType }: Descriptor): string =>
   mediaType === mediaTypes.dockerLayerGzip ? mediaTypes.ociLayerGzip : mediaType;

@@ -1,5 +1,5 @@
 import { Failure } from "../base/failure.js";
-import type { Layer } from "../buildcache/entry.js";
+import type { Descriptor } from "../oci/descriptor.js";
 import type { Digest } from "../oci/digest.js";
 
 /**
@@ -9,7 +9,7 @@ import type { Digest } from "../oci/digest.js";
 export const defaultMaxLayers = 100;
 
 /** A layer of its own, or several to be merged into one. */
-export type LayerGroup = readonly [Layer, ...Layer[]];
+export type LayerGroup<Layer> = readonly [Layer, ...Layer[]];
 
 export interface LayerCap {
   readonly maxLayers: number;
@@ -28,11 +28,11 @@ export interface LayerCap {
  *
  * @throws Failure `image.too-many-layers` where the base leaves no room
  */
-export function capLayers(
+export function capLayers<Layer extends { readonly descriptor: Descriptor }>(
   layers: readonly Layer[],
   { maxLayers, baseLayers, popularity }: LayerCap,
-): LayerGroup[] {
-  const alone = (layer: Layer): LayerGroup => [layer];
+): LayerGroup<Layer>[] {
+  const alone = (layer: Layer): LayerGroup<Layer> => [layer];
   if (baseLayers + layers.length <= maxLayers) return layers.map(alone);
   const own = layers.at(-1);
   const room = maxLayers - baseLayers - 1;
@@ -53,7 +53,7 @@ export function capLayers(
   );
   const kept = new Set(ranked.slice(0, room - 1));
   const merged = others.filter((layer) => !kept.has(layer));
-  const groups: LayerGroup[] = [];
+  const groups: LayerGroup<Layer>[] = [];
   for (const layer of others) {
     if (kept.has(layer)) groups.push(alone(layer));
     else if (layer === merged[0]) groups.push(merged as [Layer, ...Layer[]]);

@@ -20,6 +20,8 @@ export interface PackRequest {
 export interface PackedLayer extends AsyncDisposable {
   readonly content: Content;
   readonly diffId: Digest;
+  /** Its file on this machine, where it has one. */
+  readonly file?: string | undefined;
 }
 
 /** Makes layers from prefixes. */

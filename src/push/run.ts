@@ -5,9 +5,21 @@ import { createLimiter, type Limiter } from "../base/limit.js";
 import type { Task } from "../base/progress.js";
 import { type Layer, readEntry } from "../buildcache/entry.js";
 import { packageTag } from "../buildcache/tag.js";
-import { imageEnvironment, type PrefixInspections, parseEnvironment } from "../environment/environment.js";
+import {
+  type Environment,
+  imageEnvironment,
+  type PrefixInspections,
+  parseEnvironment,
+} from "../environment/environment.js";
 import type { BaseImage } from "../image/base-image.js";
-import { composePackage } from "../image/package-image.js";
+import { contentIn } from "../image/build-image.js";
+import { platformOf } from "../image/compose.js";
+import { type FittedLayers, fitLayers } from "../image/fit-layers.js";
+import { assertRuns, type OwnedLayer } from "../image/image-check.js";
+import { defaultMaxLayers } from "../image/layer-cap.js";
+import type { LayerTools } from "../image/layer-tools.js";
+import { composePackage, hasBase } from "../image/package-image.js";
+import { countDependents } from "../image/popularity.js";
 import type { Digest } from "../oci/digest.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
@@ -57,6 +69,12 @@ export interface PushOptions extends Call {
   readonly spackPrefix?: string | undefined;
   readonly packer: Packer;
   readonly base?: BaseImage | undefined;
+  /** Looks into layers and merges them; without it images may have any number of layers, and are not checked. */
+  readonly tools?: LayerTools | undefined;
+  /** Most layers of an image, the base's included. */
+  readonly maxLayers?: number | undefined;
+  /** `false`: write images over a base that would not run, too. */
+  readonly check?: boolean | undefined;
   readonly hasDirectory: (prefix: string, directory: string) => boolean;
   readonly inspections?: PrefixInspections | undefined;
   /** Absolute path of a prefix; externals have theirs outside the store. */
@@ -128,6 +146,7 @@ class PushRun {
   readonly #planned: ReadonlyMap<DagHash, PlannedPackage>;
   readonly #layers = new Map<DagHash, Promise<Layer | undefined>>();
   readonly #manifests = new Map<DagHash, Promise<Digest>>();
+  #count: ReturnType<typeof countDependents> | undefined;
 
   constructor(plan: PushPlan, repository: Repository, options: PushOptions) {
     this.#repository = repository;
@@ -175,8 +194,13 @@ class PushRun {
         advanced: (bytes) => task && this.#options.report?.({ type: "advanced", task, bytes }),
       },
     );
+    const { descriptor } = packed.content;
+    const layer = { descriptor, diffId: packed.diffId };
+    // While its bytes are here; later they would have to be fetched again.
+    if (this.#checks)
+      await this.#options.tools?.scan({ ...packed.content, ...layer, file: packed.file }, this.#options);
     await this.#repository.blobs.write(packed.content, this.#options);
-    return { descriptor: packed.content.descriptor, diffId: packed.diffId };
+    return layer;
   }
 
   #manifest(planned: PlannedPackage): Promise<Digest> {
@@ -193,16 +217,18 @@ class PushRun {
   async #writeManifest({ spec, tag }: PlannedPackage): Promise<Digest> {
     const { graph, base, force = false, created } = this.#options;
     const call: Call = this.#options;
+    if (force && base === undefined) await this.#assertNotDegraded(tag);
     const closure = [...topologicalOrder(graph, { roots: [spec.hash], types: ["link", "run"] })]
       .reverse()
       .filter((node) => node.external === undefined);
-    const layers: Layer[] = [];
+    const own: OwnedLayer[] = [];
     for (const node of closure) {
       const dependency = this.#planned.get(node.hash);
       try {
         if (dependency?.action === "push" && node.hash !== spec.hash) await this.#manifest(dependency);
         const layer = await this.#layer(node);
-        if (layer !== undefined) layers.push(layer);
+        if (layer !== undefined)
+          own.push({ owner: short(node), content: contentIn(this.#repository, layer) });
         else
           call.report?.({
             type: "note",
@@ -223,10 +249,15 @@ class PushRun {
         );
       }
     }
+    const environment = this.#environment(spec, closure);
+    if (this.#checks) await this.#assertRuns(spec, own, environment);
+    await using layers = await this.#fit(own, closure);
+    for (const { content, merged } of layers.layers)
+      if (merged) await this.#repository.blobs.write(content, call);
     const image = composePackage(subgraph(graph, spec.hash), {
       base,
-      layers,
-      environment: this.#environment(spec, closure),
+      layers: layers.layers.map(({ content: { descriptor, diffId } }) => ({ descriptor, diffId })),
+      environment,
       created,
     });
     await this.#repository.blobs.write({ ...image.config, open: () => bytesOf(image.config.bytes) }, call);
@@ -244,6 +275,71 @@ class PushRun {
       );
     if (before === undefined) await this.#repository.manifests.write(image.manifest, { ...call, tag });
     return digest;
+  }
+
+  /** Only what has a base is meant to run by itself. */
+  get #checks(): boolean {
+    const { base, tools, check = true } = this.#options;
+    return check && base !== undefined && tools !== undefined;
+  }
+
+  async #assertRuns(
+    spec: ConcreteSpec,
+    packages: readonly OwnedLayer[],
+    environment: Environment,
+  ): Promise<void> {
+    const { base, tools, ...call } = this.#options;
+    if (tools === undefined) return;
+    const platform = platformOf(spec);
+    const owners = new Set([short(spec)]);
+    await assertRuns(`the image of ${short(spec)}`, packages, {
+      ...call,
+      base,
+      tools,
+      platform,
+      environment,
+      owners,
+    });
+  }
+
+  /** Merges layers where they are too many; those that most of the planned packages need stay by themselves. */
+  async #fit(own: readonly OwnedLayer[], closure: readonly ConcreteSpec[]): Promise<FittedLayers> {
+    const { base, tools, maxLayers = defaultMaxLayers, ...call } = this.#options;
+    const layers = own.map(({ content }) => content);
+    if (tools === undefined)
+      return {
+        layers: layers.map((content) => ({ content, merged: false })),
+        [Symbol.asyncDispose]: async () => undefined,
+      };
+    return fitLayers(layers, {
+      ...call,
+      base,
+      tools,
+      maxLayers,
+      popularity: async () => {
+        this.#count ??= countDependents({ ...this.#options.graph, roots: [...this.#planned.keys()] });
+        const count = this.#count;
+        const hashes = new Map(closure.map((spec) => [short(spec), spec.hash]));
+        const owners = new Map(own.map(({ content, owner }) => [content.descriptor.digest, owner]));
+        return (digest) => count(hashes.get(owners.get(digest) ?? ""));
+      },
+    });
+  }
+
+  /** A tag that runs keeps running: without a base image it is not replaced by one that does not. */
+  async #assertNotDegraded(tag: Tag): Promise<void> {
+    const entry = await readEntry(this.#repository, tag, this.#options).catch((error: unknown) => {
+      // What is no readable package may be replaced: that is what --force is for.
+      if (error instanceof Failure && (error.kind === "corrupt" || error.kind === "unsupported"))
+        return undefined;
+      throw error;
+    });
+    if (entry === undefined || !hasBase(entry)) return;
+    throw new Failure("conflict", `${this.#repository.label}:${tag} runs over a base image`, {
+      code: "push.would-degrade",
+      subject: tag,
+      hint: "Push it with --base-image, or delete the tag first.",
+    });
   }
 
   #environment(spec: ConcreteSpec, closure: readonly ConcreteSpec[]): ReadonlyMap<string, string> {

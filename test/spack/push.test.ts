@@ -42,7 +42,7 @@ async function pushGreet(
           { domain: "", name: base.name, tag: parseTag("12"), digest: undefined },
           { architecture: "amd64", os: "linux" },
         );
-  if (image !== undefined) await copyLayers(image, repository, { mountable: false });
+  if (image !== undefined) await copyLayers(image, repository);
   const present = new Set((await packageTags(repository)).values());
   await using workers = createWorkers({ threads: 2 });
   return await runPush(planPush(database, roots, { present, force }), repository, {

@@ -14,6 +14,9 @@ export const buildcachePush: CommandDefinition = {
       )
       .addOption(repeatable("--group <name>", "of the environment only these roots (repeatable)"))
       .option("--base-image <image>", "make runnable images over this one: debian:12, oci:DIR:TAG")
+      .option("-t, --tag <name>", "make one image of all that was named, too, under this tag")
+      .option("--max-layers <n>", "merge layers of images past this many, the base's included; 100")
+      .option("--no-check", "write images that would not run over the base image, too")
       .option("--update-index", "renew the index afterwards")
       .addOption(
         new Option("--only <part>", "push only the packages named, or only what they need").choices([
@@ -54,6 +57,9 @@ export const buildcachePush: CommandDefinition = {
       baseImage: given.text("baseImage"),
       groups: given.texts("group").length === 0 ? undefined : given.texts("group"),
       digestFile: given.text("digestFile"),
+      tag: given.text("tag"),
+      maxLayers: given.count("maxLayers", 2),
+      check: given.flag("check"),
       updateIndex: given.flag("updateIndex") ?? given.flag("rebuildIndex"),
       only: only === "package" || only === "dependencies" ? only : undefined,
       withBuildDependencies: given.flag("withBuildDependencies"),
@@ -67,7 +73,7 @@ export const buildcachePush: CommandDefinition = {
     return {
       document: result,
       *lines(paint) {
-        const { pushed, present, failed, missing, excluded, index } = result;
+        const { pushed, present, rebased, failed, missing, excluded, image, index } = result;
         const bytes = pushed.reduce((sum, one) => sum + one.size, 0);
         for (const { name, version, hash, size, tag } of pushed)
           yield `${paint("green", "pushed")} ${name}@${version}/${hash.slice(0, 7)}, ${formatSize(size)}, as ${tag}`;
@@ -76,10 +82,13 @@ export const buildcachePush: CommandDefinition = {
         yield [
           `${plural(pushed.length, "package")} pushed${bytes > 0 ? ` (${formatSize(bytes)})` : ""}`,
           `${present.length} there already`,
+          ...(rebased.length > 0 ? [`${rebased.length} of them over the base image now`] : []),
           ...(failed.length > 0 ? [`${failed.length} failed`] : []),
           ...(missing.length > 0 ? [`${missing.length} not installed`] : []),
           ...(excluded.length > 0 ? [`${excluded.length} not taken by the mirror`] : []),
         ].join(", ");
+        if (image !== undefined)
+          yield `image: ${image.tag}, ${plural(image.layers, "layer")}, ${image.digest}`;
         if (index !== undefined)
           yield `index: ${plural(index.packages, "package")}, ${index.written ? "written" : "up to date"}`;
       },
