@@ -1,15 +1,13 @@
+import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
-import { graphOfIndex } from "../buildcache/index-document.js";
-import type { IndexResult } from "../buildcache/index-update.js";
-import {
-  readIndex as readStoredIndex,
-  updateIndex as updateStoredIndex,
-} from "../buildcache/index-update.js";
+import { openIndex } from "../buildcache/index-search.js";
+import { type IndexResult, updateIndex as updateStoredIndex } from "../buildcache/index-update.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { createMatcher } from "../spec/matches.js";
 import { parseSpecs } from "../spec/parse-spec.js";
+import { openIndexCopies } from "./index-copies.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { openRegistries } from "./registries.js";
 
@@ -72,23 +70,18 @@ export async function list(options: ListOptions = {}): Promise<ListResult> {
       hint: "Run `stowage mirror add NAME URL`, or name a URL.",
     });
   await using registries = openRegistries(context);
+  const call: Call = { signal: context.signal, report: context.report };
+  const copies = openIndexCopies(context);
   const queries = options.specs?.flatMap(parseSpecs) ?? [];
   const nodes = new Map<DagHash, ConcreteSpec>();
   const found = new Map<DagHash, { spec: ConcreteSpec; mirrors: string[] }>();
   for (const mirror of mirrors) {
     const repository = await registries.mirror(mirror, "fetch");
-    const stored = await readStoredIndex(repository, context);
-    if (stored === undefined)
-      throw new Failure("not-found", `${repository.label} has no index`, {
-        code: "buildcache.index-missing",
-        subject: mirror.name,
-        hint: `Run \`stowage buildcache update-index ${mirror.name}\` to build one from its packages.`,
-      });
-    const graph = graphOfIndex(stored.index, { subject: repository.label });
+    const { graph, present } = await openIndex(repository, { ...call, copies });
     const matches = createMatcher(graph);
     for (const [hash, spec] of graph.nodes) {
       nodes.set(hash, spec);
-      if (!stored.index.present.has(hash)) continue;
+      if (!present.has(hash)) continue;
       if (queries.length > 0 && !queries.some((query) => matches(spec, query))) continue;
       const known = found.get(hash);
       if (known === undefined) found.set(hash, { spec, mirrors: [mirror.name] });

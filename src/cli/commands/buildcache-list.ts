@@ -24,8 +24,9 @@ export const buildcacheList: CommandDefinition = {
       specs: given.specs(0),
     });
     return {
-      document: {
-        packages: packages.map(({ spec, mirrors }) => ({ ...specDocument(spec), mirrors })),
+      // Read where it is asked for: it takes all there is to know of each package.
+      get document() {
+        return { packages: packages.map(({ spec, mirrors }) => ({ ...specDocument(spec), mirrors })) };
       },
       lines(paint) {
         const items = packages.map(({ spec, mirrors }) => ({

@@ -1,0 +1,137 @@
+import { expect, test } from "vitest";
+import { indexOf, manyPackages, storeIndex } from "../../test/support/large-index.js";
+import { utf8 } from "../base/bytes.js";
+import { digestOf } from "../oci/digest.js";
+import { createMemoryRegistry } from "../oci/memory.js";
+import { parseRepositoryName } from "../oci/reference.js";
+import type { Repository } from "../oci/repository.js";
+import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import { encodeIndexCopy, openIndexCopy } from "./index-copy.js";
+import { decodeIndex, encodeIndex, graphOfIndex } from "./index-document.js";
+import { type IndexCopies, openIndex } from "./index-search.js";
+import { indexTag } from "./tag.js";
+
+const subject = "cache";
+const manifest = digestOf(utf8("an index"));
+
+/** Copies in memory, and a repository that tells what it was asked. */
+function watched(repository: Repository) {
+  const asked: string[] = [];
+  let kept: Uint8Array | undefined;
+  const copies: IndexCopies = {
+    read: async () => kept,
+    write: async (_, copy) => {
+      kept = copy;
+    },
+  };
+  const watching: Repository = {
+    ...repository,
+    blobs: {
+      ...repository.blobs,
+      read: (descriptor, call) => {
+        asked.push("read blob");
+        return repository.blobs.read(descriptor, call);
+      },
+    },
+    manifests: {
+      ...repository.manifests,
+      stat: (reference, call) => {
+        asked.push(`stat ${reference}`);
+        return repository.manifests.stat(reference, call);
+      },
+      read: (reference, call) => {
+        asked.push(`read ${reference}`);
+        return repository.manifests.read(reference, call);
+      },
+    },
+  };
+  return { asked, copies, repository: watching, damage: () => void kept?.fill(0x20, 300, 310) };
+}
+
+const openRepository = (): Repository => createMemoryRegistry().repository(parseRepositoryName("cache"));
+
+/** A spec as a plain value, its getters read. */
+const plain = (spec: ConcreteSpec) => ({
+  name: spec.name,
+  version: spec.version,
+  hash: spec.hash,
+  namespace: spec.namespace,
+  platform: spec.platform,
+  os: spec.os,
+  target: spec.target,
+  compiler: spec.compiler,
+  parameters: spec.parameters,
+  external: spec.external,
+  dependencies: spec.dependencies,
+  buildHash: spec.buildHash,
+  node: spec.node,
+});
+
+test("a copy has the specs of the index, of old formats and with edges of every kind too", () => {
+  const arch = { platform: "linux", platform_os: "debian12", target: "x86_64" };
+  const [gcc, old, spliced] = ["g", "o", "s"].map((letter) => letter.repeat(32));
+  const nodes = {
+    [gcc as string]: { name: "gcc", version: "12.2.0", arch, external: { path: "/usr" }, hash: gcc },
+    [old as string]: {
+      name: "old",
+      version: "git.main=1.2",
+      arch: { ...arch, target: { name: "haswell", features: [] } },
+      annotations: { original_specfile_version: 4, compiler: "gcc@=10.2.1" },
+      hash: old,
+    },
+    [spliced as string]: {
+      name: "spliced",
+      version: "1",
+      arch,
+      namespace: "builtin",
+      parameters: { patches: ["ä"], cflags: [] },
+      dependencies: [
+        { name: "gcc", hash: gcc, parameters: { deptypes: ["build"], virtuals: ["c", "cxx"], direct: true } },
+        { name: "old", hash: old, parameters: { deptypes: ["build", "link", "run"], virtuals: [] } },
+        { name: "elsewhere", hash: "e".repeat(32), parameters: { deptypes: ["test"], virtuals: [] } },
+      ],
+      build_spec: { name: "spliced", hash: old },
+      hash: spliced,
+    },
+  };
+  const installs = Object.fromEntries(
+    Object.entries(nodes).map(([hash, spec]) => [hash, { spec, ref_count: 0, in_buildcache: hash !== gcc }]),
+  );
+  const document = JSON.stringify({ database: { version: "8", installs } });
+  const index = decodeIndex(new TextEncoder().encode(document), { subject });
+  const opened = openIndexCopy(encodeIndexCopy(index, { manifest, subject }), { manifest, subject });
+  const wanted = graphOfIndex(index, { subject });
+  expect([...(opened?.graph.nodes.values() ?? [])].map(plain)).toEqual([...wanted.nodes.values()].map(plain));
+  expect(opened?.present).toEqual(index.present);
+});
+
+test("a copy of another index, or one that is not whole, is none", () => {
+  const copy = encodeIndexCopy(indexOf(manyPackages(5)), { manifest, subject });
+  expect(openIndexCopy(copy, { manifest, subject })?.present.size).toBe(5);
+  const other = digestOf(utf8("another"));
+  expect(openIndexCopy(copy, { manifest: other, subject })).toBeUndefined();
+  for (const length of [0, 10, 200, copy.byteLength - 1])
+    expect(openIndexCopy(copy.subarray(0, length), { manifest, subject })).toBeUndefined();
+});
+
+test("an index that did not change costs one request, and one that did is read anew", async () => {
+  const { repository, asked, copies, damage } = watched(openRepository());
+  const packages = manyPackages(40);
+  await storeIndex(repository, encodeIndex(indexOf(packages.slice(0, 20))));
+  expect((await openIndex(repository, { copies })).present.size).toBe(20);
+  asked.length = 0;
+  expect((await openIndex(repository, { copies })).present.size).toBe(20);
+  expect(asked).toEqual([`stat ${indexTag}`]);
+  await storeIndex(repository, encodeIndex(indexOf(packages)));
+  expect((await openIndex(repository, { copies })).present.size).toBe(40);
+  damage();
+  expect((await openIndex(repository, { copies })).present.size).toBe(40);
+});
+
+test("a build cache without index is named", async () => {
+  const { repository, copies } = watched(openRepository());
+  await expect(openIndex(repository, { copies })).rejects.toMatchObject({
+    code: "buildcache.index-missing",
+    subject: "memory/cache",
+  });
+});
