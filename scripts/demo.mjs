@@ -198,24 +198,28 @@ console.log(`
    rm -rf ${work}
 `);
 
-/** The files that greet needs and no package of the store has: the loader and the C library. */
+/** The files that greet and its packages' libraries need and no package of the store has: the loader and the C library. */
 function hostLibraries() {
-  const prefix = (name) =>
-    execFileSync(
-      "find",
-      [join(paths.machine, spackStore, "linux-x86_64"), "-maxdepth", "1", "-name", `${name}-[0-9]*`],
-      {
-        encoding: "utf8",
-      },
-    ).trim();
+  const find = (dir, ...tests) => {
+    const found = execFileSync("find", [dir, ...tests], { encoding: "utf8" });
+    return found.split("\n").filter((line) => line !== "");
+  };
+  const prefixes = find(join(paths.machine, spackStore, "linux-x86_64"), "-mindepth", "1", "-maxdepth", "1");
   const loader = "/lib64/ld-linux-x86-64.so.2";
-  const search = ["libgreet", "zlib", "gcc-runtime"].map((name) => join(prefix(name), "lib")).join(":");
-  const listed = spawnSync(loader, ["--library-path", search, "--list", join(prefix("greet"), "bin/greet")], {
-    encoding: "utf8",
-  });
-  if (listed.status !== 0) return [];
-  const found = [...listed.stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1]);
-  return [loader, ...new Set(found.filter((file) => !file.startsWith(work) && file !== loader))];
+  const search = prefixes.map((prefix) => join(prefix, "lib")).join(":");
+  const programs = prefixes.flatMap((prefix) => find(prefix, "-path", "*/bin/greet"));
+  const loaded = [
+    ...programs,
+    ...prefixes.flatMap((prefix) => find(prefix, "-type", "f", "-name", "*.so.*")),
+  ];
+  const needed = new Set();
+  for (const file of loaded) {
+    const listed = spawnSync(loader, ["--library-path", search, "--list", file], { encoding: "utf8" });
+    if (listed.status !== 0) return [];
+    for (const [, library] of listed.stdout.matchAll(/=> (\/\S+)/g))
+      if (!library.startsWith(work) && library !== loader) needed.add(library);
+  }
+  return [loader, ...needed];
 }
 
 /** Writes an OCI layout of one layer with these files at their own paths, links followed. Gives its size. */

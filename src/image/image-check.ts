@@ -252,7 +252,7 @@ function hintFor(missing: readonly Missing[], base: { readonly label: string } |
   if (base === undefined && lacksLibc)
     return "Without a base image there is no libc: give one with --base-image, such as debian:12.";
   if (lacksLibc) return `The base image ${base?.label} has no glibc: choose one with glibc${wanted}.`;
-  if (newest !== undefined)
+  if (newest !== undefined && missing.some(({ kind }) => kind === "version"))
     return `The glibc of ${base?.label ?? "the image"} is too old: choose a base image with glibc${wanted}.`;
   return "Choose a base image that has it, or push the package that does.";
 }
