@@ -38,6 +38,11 @@ export const folders = {
     outside: ["node:crypto"],
     why: "the install tree as a port: layout, database codec, staging",
   },
+  view: {
+    may: ["base", "version", "spec", "archive", "relocate"],
+    outside: ["node:buffer"],
+    why: "one directory of many packages: plan, conflicts, links and copies",
+  },
   environment: {
     may: ["base", "version", "spec"],
     outside: [],

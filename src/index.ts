@@ -61,6 +61,7 @@ export {
   type VersionComparison,
   type VersionMatch,
 } from "./app/version.js";
+export { type ViewMethod, type ViewOptions, type ViewResult, view, viewMethods } from "./app/view.js";
 export { exitCodes, Failure, type FailureDocument, type FailureKind } from "./base/failure.js";
 export type { ProgressEvent, Report, Task } from "./base/progress.js";
 export type { BrokenTag, IndexResult } from "./buildcache/index-update.js";

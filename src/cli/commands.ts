@@ -48,6 +48,24 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/load.js")).loadCommand,
   },
   {
+    path: ["view", "symlink"],
+    aliases: ["add", "soft"],
+    summary: "put packages into a directory as symbolic links",
+    load: async () => (await import("./commands/view.js")).viewSymlink,
+  },
+  {
+    path: ["view", "hardlink"],
+    aliases: ["hard"],
+    summary: "put packages into a directory as hard links",
+    load: async () => (await import("./commands/view.js")).viewHardlink,
+  },
+  {
+    path: ["view", "copy"],
+    aliases: ["relocate"],
+    summary: "put packages into a directory as copies that name it",
+    load: async () => (await import("./commands/view.js")).viewCopy,
+  },
+  {
     path: ["store", "check"],
     summary: "compare a store's database with its disk, and mend it",
     load: async () => (await import("./commands/store-check.js")).storeCheckCommand,
