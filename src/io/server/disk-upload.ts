@@ -1,7 +1,6 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
 import {
   closeSync,
-  createReadStream,
   existsSync,
   fdatasync,
   mkdirSync,
@@ -16,6 +15,7 @@ import type { Clock } from "../../base/clock.js";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../../oci/digest.js";
 import type { Upload } from "../../server/storage.js";
 import { touch } from "./blob-files.js";
+import { readFileRange } from "./read-file.js";
 import { createWriteQueue } from "./write-queue.js";
 
 const syncData = promisify(fdatasync);
@@ -87,7 +87,7 @@ export function openDiskUploads({ directory, adopt, hashes, clock }: DiskUploadO
           // Also what arrived before the stream broke is kept; a hash of what is not on disk is not.
           try {
             hashes.delete(path);
-            await queue.drained();
+            await queue.end();
             hashes.set(path, { hash, size: end });
             touch(path, clock);
           } finally {
@@ -142,7 +142,7 @@ export function openDiskUploads({ directory, adopt, hashes, clock }: DiskUploadO
 
 async function hashOfFile(path: string, algorithm: DigestAlgorithm): Promise<Hash> {
   const hash = createHash(algorithm);
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk);
+  for await (const chunk of readFileRange(path, { start: 0, end: statSync(path).size })) hash.update(chunk);
   return hash;
 }
 

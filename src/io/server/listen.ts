@@ -34,8 +34,11 @@ const idleMilliseconds = 120_000;
 export async function listen(handler: Handler, options: ListenOptions = {}): Promise<Listening> {
   const { host = "127.0.0.1", port = 0, tls, observe, onError } = options;
   const scheme = tls === undefined ? "http" : "https";
-  const onRequest = (message: IncomingMessage, reply: ServerResponse): void =>
-    void exchange({ handler, scheme, message, reply, observe, onError });
+  let closing = false;
+  const onRequest = async (message: IncomingMessage, reply: ServerResponse): Promise<void> => {
+    await exchange({ handler, scheme, message, reply, observe, onError });
+    if (closing) server.closeIdleConnections();
+  };
   const settings = {
     // Bodies may take hours as long as they move; heads may not.
     requestTimeout: 0,
@@ -44,9 +47,9 @@ export async function listen(handler: Handler, options: ListenOptions = {}): Pro
   };
   const server = tls === undefined ? createHttp(settings) : createHttps({ ...settings, ...tls });
   server.timeout = idleMilliseconds;
-  server.on("request", onRequest);
+  server.on("request", (message, reply) => void onRequest(message, reply));
   // With a listener of our own, `100 Continue` is sent when the body is wanted, and not to who is refused.
-  server.on("checkContinue", onRequest);
+  server.on("checkContinue", (message, reply) => void onRequest(message, reply));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) =>
       reject(
@@ -65,6 +68,7 @@ export async function listen(handler: Handler, options: ListenOptions = {}): Pro
   return {
     url: `${scheme}://${name}:${address.port}`,
     async close({ grace = 10_000 } = {}) {
+      closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const cut = setTimeout(() => server.closeAllConnections(), grace);
@@ -98,7 +102,8 @@ async function exchange({
     if (refused) reply.setHeader("Connection", "close");
     reply.writeHead(response.status, response.headers);
     await send(reply, response, count);
-    if (refused) await linger(message);
+    // A client that asked first sends nothing now.
+    if (refused && message.headers.expect === undefined) await linger(message);
     reply.end();
     await ended(reply);
   } catch (error) {
@@ -152,12 +157,21 @@ async function* bodyOf(message: IncomingMessage, reply: ServerResponse, count: {
   }
 }
 
-async function send(reply: ServerResponse, { body }: Response, count: { sent: number }): Promise<void> {
-  for await (const chunk of body instanceof Uint8Array ? [body] : (body ?? [])) {
+async function send(
+  reply: ServerResponse,
+  { headers, body }: Response,
+  count: { sent: number },
+): Promise<void> {
+  if (body === undefined) return;
+  for await (const chunk of body instanceof Uint8Array ? [body] : body) {
     if (reply.destroyed) throw new Error("the client is gone");
     count.sent += chunk.byteLength;
     if (!reply.write(chunk)) await drained(reply);
   }
+  const promised = headers["Content-Length"];
+  // The client would wait for the rest.
+  if (promised !== undefined && count.sent !== Number(promised))
+    throw new Error(`an answer of ${promised} bytes ended after ${count.sent}`);
 }
 
 const drained = (reply: ServerResponse): Promise<void> =>

@@ -7,19 +7,25 @@ const writeSome = promisify(write);
 export interface WriteQueue {
   /** Takes a copy of a chunk; where there is no room for it yet, gives what to wait for first. */
   push(chunk: Uint8Array): Promise<void> | undefined;
-  /** Resolves when everything is written. @throws what writing failed with */
-  drained(): Promise<void>;
+  /** Writes the rest; the queue is of no use afterwards. @throws what writing failed with */
+  end(): Promise<void>;
 }
 
 /** Bytes that are written at once. Twice that is held: one part fills while the other goes to the disk. */
-const partBytes = 512 * 1024;
+const partBytes = 256 * 1024;
+
+/** Parts that no upload uses now. Left to the garbage collector, those of a hundred uploads would gather first. */
+const spareParts: Buffer[] = [];
+const spareLimit = 16;
+
+const takePart = (): Buffer => spareParts.pop() ?? Buffer.allocUnsafeSlow(partBytes);
 
 /**
  * Chunks are copied together: fewer and larger writes, and a chunk of the network is garbage at once, so that an
  * upload takes the memory of its two parts and no more.
  */
 export function createWriteQueue(fd: number): WriteQueue {
-  let [filling, spare] = [Buffer.allocUnsafe(partBytes), Buffer.allocUnsafe(partBytes)];
+  let [filling, spare] = [takePart(), takePart()];
   let filled = 0;
   let writing: Promise<void> | undefined;
   let failed: { error: unknown } | undefined;
@@ -61,10 +67,11 @@ export function createWriteQueue(fd: number): WriteQueue {
       filled += chunk.byteLength;
       return undefined;
     },
-    async drained() {
+    async end() {
       await writing;
       if (filled > 0) swap();
       await writing;
+      spareParts.push(...[filling, spare].slice(0, spareLimit - spareParts.length));
       if (failed !== undefined) throw failed.error;
     },
   };
