@@ -7,6 +7,7 @@ import { decodeImageIndex, decodeImageManifest } from "./manifest.js";
 import { isImageIndex } from "./media-types.js";
 import type { Tag } from "./reference.js";
 import type { Manifest, Repository } from "./repository.js";
+import { observed } from "./verified.js";
 
 export interface CopyOptions extends Call {
   /** What to copy. */
@@ -94,12 +95,10 @@ async function copyBlob(descriptor: Descriptor, { from, to, call, copied }: Copy
   const outcome = await to.blobs.write(
     {
       descriptor,
-      open: async function* (inner) {
-        for await (const chunk of from.blobs.read(descriptor, inner)) {
-          call.report?.({ type: "advanced", task, bytes: chunk.byteLength });
-          yield chunk;
-        }
-      },
+      open: (inner) =>
+        observed(from.blobs.read(descriptor, inner), ({ byteLength }) =>
+          call.report?.({ type: "advanced", task, bytes: byteLength }),
+        ),
     },
     from.registry === to.registry ? { ...call, from: from.name } : call,
   );

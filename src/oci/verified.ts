@@ -7,13 +7,42 @@ export function corrupt(subject: string, found: string, cause?: unknown): Failur
   return new Failure("corrupt", `${subject} ${found}`, { code: "oci.blob-corrupt", subject, cause });
 }
 
+/** Streams that check themselves, and for which digest: a second check would cost as much as the transfer. */
+const checked = new WeakMap<Bytes, Digest>();
+
 /**
  * The same bytes, checked on the way: the stream fails at the first byte too many, and at its end where size
  * or digest are not as promised. Nothing read from it is to be trusted before it has ended.
  * @param subject what the bytes are, for the message
  * @throws Failure `oci.blob-corrupt`
  */
-export async function* verified(
+export function verified(
+  bytes: Bytes,
+  promised: Pick<Descriptor, "digest" | "size">,
+  subject: string,
+): Bytes {
+  if (checked.get(bytes) === promised.digest) return bytes;
+  const result = check(bytes, promised, subject);
+  checked.set(result, promised.digest);
+  return result;
+}
+
+/** The same bytes, each chunk shown to `see` on its way: as good as those that it is given. */
+export function observed(bytes: Bytes, see: (chunk: Uint8Array) => void): Bytes {
+  const result = show(bytes, see);
+  const digest = checked.get(bytes);
+  if (digest !== undefined) checked.set(result, digest);
+  return result;
+}
+
+async function* show(bytes: Bytes, see: (chunk: Uint8Array) => void): Bytes {
+  for await (const chunk of bytes) {
+    see(chunk);
+    yield chunk;
+  }
+}
+
+async function* check(
   bytes: Bytes,
   { digest, size }: Pick<Descriptor, "digest" | "size">,
   subject: string,

@@ -1,27 +1,38 @@
-import { afterAll, describe, test } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { createMemoryRegistry } from "../../src/oci/memory.js";
 import { parseRepositoryName } from "../../src/oci/reference.js";
 import { openTestClient, type TestClient } from "../support/client.js";
-import { hasDockerRegistry, startDockerRegistry } from "../support/docker-registry.js";
+import { missingProgram, startDockerRegistry } from "../support/peers.js";
 import { pem, startRegistry } from "../support/registry.js";
 import { registryContract } from "./registry-contract.js";
 
+const missing = missingProgram("docker-registry");
 const alice = { username: "alice", password: "secret" };
 const htpasswd = { alice: "secret" };
 
 /** Runs the contract over a client of a registry that lives as long as its tests. */
-async function overHttp(
+function overHttp(
   start: () => Promise<{ url: string } & AsyncDisposable>,
   connect: (url: string) => TestClient,
   can = {},
-): Promise<void> {
-  const registry = await start();
-  const client = connect(registry.url);
-  afterAll(async () => {
-    await client[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
+): void {
+  let registry: ({ url: string } & AsyncDisposable) | undefined;
+  let client: TestClient | undefined;
+  beforeAll(async () => {
+    registry = await start();
+    client = connect(registry.url);
   });
-  registryContract({ open: client.open, can });
+  afterAll(async () => {
+    await client?.[Symbol.asyncDispose]();
+    await registry?.[Symbol.asyncDispose]();
+  });
+  registryContract({
+    open(name) {
+      if (client === undefined) throw new Error("the registry is not up");
+      return client.open(name);
+    },
+    can,
+  });
 }
 
 describe("in memory, without HTTP", () => {
@@ -29,7 +40,7 @@ describe("in memory, without HTTP", () => {
   registryContract({ open: (name) => registry.repository(parseRepositoryName(name)) });
 });
 
-describe("our registry in memory", () => overHttp(() => startRegistry(), openTestClient));
+describe("our registry in memory", () => overHttp(startRegistry, openTestClient));
 
 describe("our registry on disk, over TLS", () =>
   overHttp(
@@ -49,16 +60,14 @@ describe("our registry with tokens", () =>
     (url) => openTestClient(url, { login: alice }),
   ));
 
-describe.skipIf(!hasDockerRegistry)("docker-registry", () =>
+describe.skipIf(missing)(`docker-registry${missing ? ` (skipped: ${missing})` : ""}`, () =>
   overHttp(startDockerRegistry, openTestClient, { sha512: false, deleteByTag: false }),
 );
 
-describe.skipIf(!hasDockerRegistry)("docker-registry with htpasswd", () =>
+describe.skipIf(missing)("docker-registry with htpasswd", () =>
   overHttp(
     () => startDockerRegistry({ htpasswd }),
     (url) => openTestClient(url, { login: alice }),
     { sha512: false, deleteByTag: false },
   ),
 );
-
-test.skipIf(hasDockerRegistry)("docker-registry is not installed: its contract was not tested", () => {});

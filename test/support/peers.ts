@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { scratchDirectory } from "./fixtures.js";
+import { htpasswdOf } from "./registry.js";
 
 /** Why a program cannot be used in a test; undefined where it is there. */
 export const missingProgram = (name: string): string | undefined =>
@@ -36,13 +37,20 @@ async function freePort(): Promise<number> {
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:5000` */
   readonly host: string;
+  readonly url: string;
 }
 
-/** Debian's docker-registry on loopback, gone at the end of `await using`. */
-export async function startDockerRegistry(): Promise<DockerRegistry> {
+/** Debian's docker-registry on loopback, open to all or to the users given; gone at the end of `await using`. */
+export async function startDockerRegistry({
+  htpasswd,
+}: {
+  htpasswd?: Readonly<Record<string, string>>;
+} = {}): Promise<DockerRegistry> {
   const scratch = scratchDirectory();
   const host = `127.0.0.1:${await freePort()}`;
   mkdirSync(join(scratch.path, "data"));
+  const users = join(scratch.path, "htpasswd");
+  writeFileSync(users, htpasswdOf(htpasswd ?? {}));
   const config = join(scratch.path, "config.yml");
   writeFileSync(
     config,
@@ -51,6 +59,7 @@ export async function startDockerRegistry(): Promise<DockerRegistry> {
       log: { level: "error" },
       storage: { filesystem: { rootdirectory: join(scratch.path, "data") }, delete: { enabled: true } },
       http: { addr: host },
+      ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: "test", path: users } } }),
     }),
   );
   const server = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
@@ -62,7 +71,8 @@ export async function startDockerRegistry(): Promise<DockerRegistry> {
   };
   for (let tries = 0; ; tries += 1) {
     const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-    if (answer?.ok) return { host, [Symbol.asyncDispose]: stop };
+    if (answer?.ok || answer?.status === 401)
+      return { host, url: `http://${host}`, [Symbol.asyncDispose]: stop };
     if (tries > 200 || server.exitCode !== null) {
       await stop();
       throw new Error(`docker-registry does not answer on ${host}`);

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Bytes } from "../../base/bytes.js";
+import { type Bytes, concat } from "../../base/bytes.js";
 import { type Call, checkInterrupted } from "../../base/call.js";
 import { Failure } from "../../base/failure.js";
 import type { Descriptor } from "../../oci/descriptor.js";
@@ -18,6 +18,9 @@ import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
 
 /** Where a layout keeps the tag of an entry (image-spec 1.1, annotations.md). */
 const refName = "org.opencontainers.image.ref.name";
+
+/** Bytes that are read or written at once: each time costs a trip through the thread pool. */
+const ioSize = 1024 * 1024;
 
 export interface LayoutOptions {
   /** Makes the layout where there is none. */
@@ -47,8 +50,7 @@ export async function openLayout(
       checkInterrupted(call);
       const path = pathOf(descriptor.digest);
       if ((await sizeOf(path)) === undefined) throw blobMissing(label, descriptor.digest);
-      // Large chunks: each one costs a trip through the thread pool.
-      yield* verified(createReadStream(path, { highWaterMark: 1024 * 1024 }), descriptor, path);
+      yield* verified(createReadStream(path, { highWaterMark: ioSize }), descriptor, path);
     },
     async write(content, call) {
       const path = pathOf(content.descriptor.digest);
@@ -236,9 +238,11 @@ async function writeStream(path: string, bytes: Bytes, call: Call | undefined): 
     await mkdir(dirname(path), { recursive: true });
     const file = await open(temporary, "wx");
     try {
-      for await (const chunk of bytes) {
+      for await (const chunks of gathered(bytes)) {
         checkInterrupted(call);
-        await file.writeFile(chunk);
+        const { bytesWritten } = await file.writev(chunks);
+        // A system may take less than it was given; writeFile goes on until all is written, or says why not.
+        if (bytesWritten < sizeOfAll(chunks)) await file.writeFile(concat(chunks).subarray(bytesWritten));
       }
     } finally {
       await file.close();
@@ -248,4 +252,22 @@ async function writeStream(path: string, bytes: Bytes, call: Call | undefined): 
     await rm(temporary, { force: true });
     throw diskFailure(error, { doing: "write", path });
   }
+}
+
+const sizeOfAll = (chunks: readonly Uint8Array[]): number =>
+  chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+
+/** Chunks by the megabyte. */
+async function* gathered(bytes: Bytes): AsyncGenerator<Uint8Array[]> {
+  let chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of bytes) {
+    chunks.push(chunk);
+    size += chunk.byteLength;
+    if (size < ioSize) continue;
+    yield chunks;
+    chunks = [];
+    size = 0;
+  }
+  if (chunks.length > 0) yield chunks;
 }
