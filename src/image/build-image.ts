@@ -12,7 +12,7 @@ import type { Manifest, Repository } from "../oci/repository.js";
 import type { SpecGraph } from "../spec/concrete-spec.js";
 import { formatShort } from "../spec/format-concrete.js";
 import { assertPlatform, type BaseImage, baseAnnotations, contentsOf } from "./base-image.js";
-import type { Closure } from "./closure.js";
+import { type Closure, externalsOf } from "./closure.js";
 import { composeImage, type ImageSettings, platformOf } from "./compose.js";
 import { entryEnvironment } from "./entry-environment.js";
 import { fitLayers } from "./fit-layers.js";
@@ -77,7 +77,15 @@ export async function buildImage(
     .map(({ spec }) => formatShort(spec))
     .join(" ");
   const own = closure.entries.map((entry) => packageLayer(repository, entry));
-  if (check) await assertRuns(subject, own, { ...call, base, tools, platform, environment });
+  if (check)
+    await assertRuns(subject, own, {
+      ...call,
+      base,
+      tools,
+      platform,
+      environment,
+      externals: externalsOf(closure.graph),
+    });
 
   const fitted = await fitLayers(
     own.map(({ content }) => content),

@@ -14,6 +14,12 @@ export const layeredPackages = (graph: SpecGraph): readonly ConcreteSpec[] =>
     .filter(({ external }) => external === undefined)
     .reverse();
 
+/** Names of what a graph's roots need to run and that came from outside of Spack: it has no layers. */
+export const externalsOf = (graph: SpecGraph): readonly string[] =>
+  topologicalOrder(graph, { types: ["link", "run"] })
+    .filter(({ external }) => external !== undefined)
+    .map(({ name }) => name);
+
 /** Reads packages of a build cache, each once. */
 export type EntryReader = (spec: ConcreteSpec, call?: Call) => Promise<OciEntry | undefined>;
 

@@ -20,6 +20,8 @@ export interface RunCheck extends Call {
   readonly environment: Environment;
   /** Look only at programs and libraries of these packages, and at what they load. */
   readonly owners?: ReadonlySet<string> | undefined;
+  /** Packages that came from outside of Spack, so have no layers: `openssl`. */
+  readonly externals?: readonly string[] | undefined;
 }
 
 /** Layers looked into at once; the threads have their own limit. */
@@ -32,7 +34,7 @@ const scansAtOnce = 4;
 export async function assertRuns(
   subject: string,
   packages: readonly OwnedLayer[],
-  { base, tools, platform, environment, owners, ...call }: RunCheck,
+  { base, tools, platform, environment, owners, externals = [], ...call }: RunCheck,
 ): Promise<void> {
   const inBase = (base === undefined ? [] : contentsOf(base)).map((content) => ({
     content,
@@ -47,7 +49,7 @@ export async function assertRuns(
     libraryPath: environment.get("LD_LIBRARY_PATH"),
     owners,
   });
-  if (missing.length > 0) throw notRunnable(subject, missing, base);
+  if (missing.length > 0) throw notRunnable(subject, missing, { base, externals });
 }
 
 /** Something that a program or library of an image needs, and that the image does not have. */
@@ -226,11 +228,7 @@ const atOrigin = (path: string, { path: file }: TreeElf): string =>
 const mostListed = 12;
 
 /** The failure of an image that would not run, with what to do about it. */
-function notRunnable(
-  subject: string,
-  missing: readonly Missing[],
-  base: { readonly label: string } | undefined,
-): Failure {
+function notRunnable(subject: string, missing: readonly Missing[], around: Surroundings): Failure {
   const lines = missing
     .slice(0, mostListed)
     .map(
@@ -241,11 +239,16 @@ function notRunnable(
   return new Failure("unsupported", `${subject} would not run:${lines.join("")}${more}`, {
     code: "image.not-runnable",
     subject,
-    hint: `${hintFor(missing, base)} --no-check writes the image all the same.`,
+    hint: `${hintFor(missing, around)} --no-check writes the image all the same.`,
   });
 }
 
-function hintFor(missing: readonly Missing[], base: { readonly label: string } | undefined): string {
+interface Surroundings {
+  readonly base: { readonly label: string } | undefined;
+  readonly externals: readonly string[];
+}
+
+function hintFor(missing: readonly Missing[], { base, externals }: Surroundings): string {
   const newest = newestGlibc(missing);
   const wanted = newest === undefined ? "" : ` ${newest} or newer`;
   const lacksLibc = missing.some(({ kind, name }) => kind === "loader" || name === "libc.so.6");
@@ -254,6 +257,8 @@ function hintFor(missing: readonly Missing[], base: { readonly label: string } |
   if (lacksLibc) return `The base image ${base?.label} has no glibc: choose one with glibc${wanted}.`;
   if (newest !== undefined && missing.some(({ kind }) => kind === "version"))
     return `The glibc of ${base?.label ?? "the image"} is too old: choose a base image with glibc${wanted}.`;
+  if (externals.length > 0)
+    return `Choose a base image that has what came from outside of Spack: ${externals.join(", ")}.`;
   return "Choose a base image that has it, or push the package that does.";
 }
 

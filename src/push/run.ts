@@ -13,6 +13,7 @@ import {
 } from "../environment/environment.js";
 import type { BaseImage } from "../image/base-image.js";
 import { contentIn } from "../image/build-image.js";
+import { externalsOf } from "../image/closure.js";
 import { platformOf } from "../image/compose.js";
 import { type FittedLayers, fitLayers } from "../image/fit-layers.js";
 import { assertRuns, type OwnedLayer } from "../image/image-check.js";
@@ -288,7 +289,7 @@ class PushRun {
     packages: readonly OwnedLayer[],
     environment: Environment,
   ): Promise<void> {
-    const { base, tools, ...call } = this.#options;
+    const { base, tools, graph, ...call } = this.#options;
     if (tools === undefined) return;
     const platform = platformOf(spec);
     const owners = new Set([short(spec)]);
@@ -299,6 +300,7 @@ class PushRun {
       platform,
       environment,
       owners,
+      externals: externalsOf({ ...graph, roots: [spec.hash] }),
     });
   }
 
