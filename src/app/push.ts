@@ -28,6 +28,7 @@ import { openInstalled } from "./installed.js";
 import { createLayerTools } from "./layer-tools.js";
 import { createPacker } from "./packer.js";
 import { mirrorFilter, pushRoots } from "./push-roots.js";
+import { recipeIn } from "./recipe.js";
 import { openRegistries } from "./registries.js";
 import { timeOf } from "./source-date.js";
 
@@ -130,6 +131,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
     inspections: await configuredInspections(context),
     prefixOf: (hash) => database.records.get(hash)?.path,
+    recipe: (prefix, name) => recipeIn(locate(prefix), name),
     jobs,
     force,
     failFast,

@@ -20,11 +20,12 @@ export interface PackageImageOptions {
   readonly created?: string | undefined;
   /** SPDX expression, where the recipe tells it. */
   readonly license?: string | undefined;
+  readonly homepage?: string | undefined;
 }
 
 /** The image that a package's tag names: runnable, and what Spack reads its spec and tarball from. */
 export function composePackage(graph: SpecGraph, options: PackageImageOptions): ComposedImage {
-  const { base, layers, environment, created, license } = options;
+  const { base, layers, environment, created, license, homepage } = options;
   const [root] = graph.roots;
   const own = layers.at(-1);
   if (root === undefined || own === undefined)
@@ -48,6 +49,7 @@ export function composePackage(graph: SpecGraph, options: PackageImageOptions): 
     annotations: {
       ...packageAnnotations(spec),
       ...(license === undefined ? {} : { "org.opencontainers.image.licenses": license }),
+      ...(homepage === undefined ? {} : { "org.opencontainers.image.url": homepage }),
       ...(created === undefined ? {} : { "org.opencontainers.image.created": created }),
       ...(base === undefined ? {} : baseAnnotations(base)),
     },

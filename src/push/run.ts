@@ -30,6 +30,7 @@ import { subgraph, topologicalOrder } from "../spec/graph.js";
 import type { Packer } from "./packer.js";
 import type { PlannedPackage, PushPlan } from "./plan.js";
 import { prefixesOf } from "./prefixes.js";
+import type { RecipeFacts } from "./recipe.js";
 
 /** A package in results: enough to name it anywhere. */
 export interface PackageName {
@@ -80,6 +81,8 @@ export interface PushOptions extends Call {
   readonly inspections?: PrefixInspections | undefined;
   /** Absolute path of a prefix; externals have theirs outside the store. */
   readonly prefixOf: (hash: DagHash) => string | undefined;
+  /** What the recipe in a prefix tells. */
+  readonly recipe?: ((prefix: string, name: string) => RecipeFacts) | undefined;
   readonly jobs: number;
   readonly force?: boolean | undefined;
   /** Stop at the first package that fails. */
@@ -215,7 +218,7 @@ class PushRun {
     return manifest;
   }
 
-  async #writeManifest({ spec, tag }: PlannedPackage): Promise<Digest> {
+  async #writeManifest({ spec, tag, prefix }: PlannedPackage): Promise<Digest> {
     const { graph, base, force = false, created } = this.#options;
     const call: Call = this.#options;
     if (force && base === undefined) await this.#assertNotDegraded(tag);
@@ -260,6 +263,7 @@ class PushRun {
       layers: layers.layers.map(({ content: { descriptor, diffId } }) => ({ descriptor, diffId })),
       environment,
       created,
+      ...this.#options.recipe?.(prefix, spec.name),
     });
     await this.#repository.blobs.write({ ...image.config, open: () => bytesOf(image.config.bytes) }, call);
     const { digest } = image.manifest.descriptor;

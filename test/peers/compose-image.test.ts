@@ -122,6 +122,12 @@ describe.skipIf(!hasShared)("images composed of what is in a cache (needs ../sha
     const entry = await readEntry(client.open("cache"), parseTag(greet?.tag ?? ""));
     expect(entry?.layers).toHaveLength(4);
     expect(entry?.layer.digest).toBe(greet?.layer);
+    expect(entry?.image.annotations).toMatchObject({
+      "org.opencontainers.image.title": "greet",
+      "org.opencontainers.image.version": "2.1.0",
+      "org.opencontainers.image.url": "https://example.com/greet",
+      "org.opencontainers.image.base.digest": expect.stringMatching(/^sha256:/),
+    });
     if (noRun === undefined)
       for (const tag of [greet?.tag, "tools"])
         expect(await runInImage(`${registry.host}/cache:${tag}`, ["greet"])).toBe(

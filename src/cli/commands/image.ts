@@ -24,19 +24,10 @@ export const imageCommand: CommandDefinition = {
       .addOption(repeatable("--env <name=value>", "a variable, in which $NAME is what is there (repeatable)"))
       .addOption(repeatable("--label <name=value>", "a label (repeatable)"));
     examples(command, [
-      [
-        "stowage image cache python py-numpy --tag science --base-image debian:12",
-        "one image of two packages",
-      ],
-      [
-        "stowage image cache greet --tag greet --base-image oci:./base:12 --entrypoint greet",
-        "over a layout on disk",
-      ],
-      [
-        "stowage image cache greet --base-image debian:12 --output docker-archive:greet.tar --tag greet",
-        "for docker load",
-      ],
-      ["stowage image cache --rebase --base-image debian:12", "a new base image for all that was pushed"],
+      ["stowage image cache python py-numpy --tag science --base-image debian:12", "two packages"],
+      ["stowage image cache greet --tag greet --base-image oci:base:12", "over a layout on disk"],
+      ["stowage image cache greet --tag greet --output docker-archive:greet.tar", "for docker load"],
+      ["stowage image cache --rebase --base-image debian:12", "another base for all that is there"],
     ]);
   },
   async run({ given, options }) {
