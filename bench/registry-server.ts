@@ -43,7 +43,12 @@ export const prepare: Prepare = async () => {
     const storage = { filesystem: { rootdirectory: join(scratch, "theirs") } };
     writeFileSync(
       config,
-      JSON.stringify({ version: 0.1, log: { level: "error" }, storage, http: { addr: host } }),
+      JSON.stringify({
+        version: 0.1,
+        log: { level: "error", accesslog: { disabled: true } },
+        storage,
+        http: { addr: host },
+      }),
     );
     return ["docker-registry", "serve", config];
   });

@@ -9,7 +9,7 @@ import { listen } from "../io/server/listen.js";
 import { systemClock } from "../io/system/clock.js";
 import { type Access, openAccess } from "../server/access.js";
 import { createBasicAccess } from "../server/basic-access.js";
-import { checkStorage, type StorageReport } from "../server/check.js";
+import { type CheckOptions, checkStorage, type StorageReport } from "../server/check.js";
 import { collectGarbage } from "../server/collect.js";
 import { logLineOf } from "../server/exchange.js";
 import { parseHtpasswd } from "../server/htpasswd.js";
@@ -19,7 +19,7 @@ import { createRegistry } from "../server/registry.js";
 import type { Storage, Swept } from "../server/storage.js";
 import { createTokenAccess } from "../server/token-access.js";
 
-export type { StorageProblem, StorageReport } from "../server/check.js";
+export type { CheckOptions, StorageProblem, StorageReport } from "../server/check.js";
 export type { Swept } from "../server/storage.js";
 
 export interface ServeOptions extends Call {
@@ -110,13 +110,13 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
  * Reads everything below a root that no process serves, and tells what is broken.
  * @throws Failure `server.root-in-use`
  */
-export async function checkRegistry(root: string, call: Call = {}): Promise<StorageReport> {
+export async function checkRegistry(root: string, options: CheckOptions = {}): Promise<StorageReport> {
   const dropped: StorageReport["problems"][number][] = [];
   const storage = openRoot(root, (error) =>
     dropped.push({ repository: root, problem: error instanceof Error ? error.message : String(error) }),
   );
   try {
-    const report = await checkStorage(storage, call);
+    const report = await checkStorage(storage, options);
     return { ...report, problems: [...dropped, ...report.problems] };
   } finally {
     await storage.close();

@@ -1,5 +1,5 @@
 import { type Call, checkInterrupted } from "../base/call.js";
-import { algorithmOf, createDigester, type Digest, digestOf } from "../oci/digest.js";
+import { algorithmOf, createDigester, type Digest } from "../oci/digest.js";
 import { RegistryError } from "./error.js";
 import { readManifest } from "./manifest.js";
 import type { RepositoryStorage, Storage } from "./storage.js";
@@ -18,24 +18,35 @@ export interface StorageProblem {
   readonly problem: string;
 }
 
+export interface CheckOptions extends Call {
+  /** Removes what is not as its digest says: while it is there, nobody pushes it again. */
+  readonly repair?: boolean | undefined;
+}
+
 /** Reads everything, and tells what is not as its digest says, or is referred to and not there. */
-export async function checkStorage(storage: Storage, call: Call = {}): Promise<StorageReport> {
+export async function checkStorage(
+  storage: Storage,
+  { repair = false, ...call }: CheckOptions = {},
+): Promise<StorageReport> {
   const problems: StorageProblem[] = [];
   const report = { repositories: 0, manifests: 0, blobs: 0, problems };
   for (const name of await storage.repositories()) {
     const repository = storage.repository(name);
     report.repositories += 1;
+    for (const digest of await repository.blobs()) {
+      checkInterrupted(call);
+      report.blobs += 1;
+      if (await isIntact(repository, digest)) continue;
+      problems.push({ repository: name, digest, problem: "its bytes have another digest" });
+      if (!repair) continue;
+      await repository.deleteManifest(digest);
+      await repository.deleteBlob(digest);
+    }
     for (const digest of await repository.manifests()) {
       checkInterrupted(call);
       report.manifests += 1;
       for (const problem of await problemsOfManifest(repository, digest))
         problems.push({ repository: name, digest, problem });
-    }
-    for (const digest of await repository.blobs()) {
-      checkInterrupted(call);
-      report.blobs += 1;
-      if (!(await isIntact(repository, digest)))
-        problems.push({ repository: name, digest, problem: "its bytes have another digest" });
     }
   }
   return report;
@@ -44,7 +55,6 @@ export async function checkStorage(storage: Storage, call: Call = {}): Promise<S
 async function problemsOfManifest(repository: RepositoryStorage, digest: Digest): Promise<readonly string[]> {
   const manifest = await repository.manifest(digest);
   if (manifest === undefined) return ["the manifest is listed, but not there"];
-  if (digestOf(manifest.bytes, algorithmOf(digest)) !== digest) return ["the manifest has another digest"];
   const problems: string[] = [];
   try {
     for (const blob of readManifest(manifest.bytes, manifest.mediaType).blobs)

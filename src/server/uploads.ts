@@ -48,36 +48,38 @@ export function createUploadRoutes({ blobBytes }: UploadOptions): UploadRoutes {
     },
 
     async proceed(repository, id, request) {
-      const upload = await repository.upload(id);
-      if (upload === undefined)
-        throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `${repository.name} has no upload ${id}`);
-      switch (request.method) {
-        case "GET":
-        case "HEAD":
-          return session(repository, upload, 204);
-        case "PATCH":
-          return turns(id, request, async () => {
-            await checkPlace(repository, upload, request);
-            await upload.append(bounded(request.body, blobBytes - (await upload.offset())));
-            return session(repository, upload, 202);
-          });
-        case "PUT": {
-          const digest = digestIn(request.query.get("digest") ?? "");
-          return turns(id, request, async () => {
-            await checkPlace(repository, upload, request);
-            return finish(repository, upload, { digest, request, limit: blobBytes });
-          });
-        }
-        case "DELETE":
-          return turns(id, request, async () => {
-            await upload.cancel();
-            return emptyResponse(204);
-          });
-        default:
-          throw new RegistryError("UNSUPPORTED", `${request.method} is not for uploads`);
+      const { method } = request;
+      if (method === "GET" || method === "HEAD") return session(repository, await found(repository, id), 204);
+      if (method === "PATCH")
+        return turns(id, request, async () => {
+          const upload = await found(repository, id);
+          await checkPlace(repository, upload, request);
+          await upload.append(bounded(request.body, blobBytes - (await upload.offset())));
+          return session(repository, upload, 202);
+        });
+      if (method === "PUT") {
+        const digest = digestIn(request.query.get("digest") ?? "");
+        return turns(id, request, async () => {
+          const upload = await found(repository, id);
+          await checkPlace(repository, upload, request);
+          return finish(repository, upload, { digest, request, limit: blobBytes });
+        });
       }
+      if (method === "DELETE")
+        return turns(id, request, async () => {
+          await (await found(repository, id)).cancel();
+          return emptyResponse(204);
+        });
+      throw new RegistryError("UNSUPPORTED", `${method} is not for uploads`);
     },
   };
+}
+
+/** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
+async function found(repository: RepositoryStorage, id: string): Promise<Upload> {
+  const upload = await repository.upload(id);
+  if (upload !== undefined) return upload;
+  throw new RegistryError("BLOB_UPLOAD_UNKNOWN", `${repository.name} has no upload ${id}`);
 }
 
 function algorithmIn(text: string): DigestAlgorithm {

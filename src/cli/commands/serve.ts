@@ -18,6 +18,7 @@ export const serveCommand: CommandDefinition = {
       .option("--public-url <url>", "how clients reach it, where a proxy stands between")
       .option("--access-log <file>", "append a JSON line for each request (- for stdout)")
       .option("--fsck", "read everything below the root, tell what is broken, and end")
+      .option("--repair", "with --fsck: remove what is broken, so that it can be pushed again")
       .option("--gc", "remove blobs that nothing refers to from the root, and end")
       .option("--gc-grace <hours>", "keep blobs that were pushed or asked for since (default 24)");
     examples(command, [
@@ -65,7 +66,8 @@ async function serveUntilStopped({ given, options, terminal }: Invocation): Prom
 }
 
 async function check({ given, options }: Invocation): Promise<Answer> {
-  const report = await checkRegistry(rootOf(given), options);
+  const repair = given.flag("repair");
+  const report = await checkRegistry(rootOf(given), { ...options, repair });
   const { repositories, manifests, blobs, problems } = report;
   return {
     document: report,
@@ -82,7 +84,10 @@ async function check({ given, options }: Invocation): Promise<Answer> {
         : new Failure("corrupt", `${plural(problems.length, "problem")} below ${rootOf(given)}`, {
             code: "server.broken",
             subject: rootOf(given),
-            hint: "Push what is missing again, or delete the manifests that need it.",
+            hint:
+              repair === true
+                ? "Push what is missing again."
+                : "Remove what is broken with --fsck --repair, and push it again.",
           }),
   };
 }

@@ -24,6 +24,7 @@ import {
 import { bytesOf, utf8 } from "../../base/bytes.js";
 import { digestOf } from "../../oci/digest.js";
 import { parseRepositoryName, parseTag } from "../../oci/reference.js";
+import { checkStorage } from "../../server/check.js";
 import { openDiskStorage } from "./disk-storage.js";
 import { blobPathOf, directoryOf } from "./root.js";
 
@@ -166,6 +167,24 @@ test("a manifest that is broken on disk is dropped at the start, and said", asyn
   await using after = await afterCrash(before);
   expect(await after.storage.repository(name).tags()).toEqual(["b"]);
   expect(after.errors.map(String)).toEqual([expect.stringContaining("is broken")]);
+});
+
+test("a blob that is broken on disk is found, and with repair can be pushed again", async () => {
+  await using disk = await openDisk();
+  const repository = disk.storage.repository(name);
+  await pushBlob(repository, utf8("{}"));
+  await pushBlob(repository, blob);
+  const manifest = manifestOf([blob]);
+  await repository.putManifest(manifest, { tags: [parseTag("a")] });
+  writeFileSync(blobPathOf(directoryOf(disk.root, name), digest), "SOME BYTES");
+  const broken = { repository: name, digest, problem: "its bytes have another digest" };
+  expect((await checkStorage(disk.storage)).problems).toEqual([broken]);
+  expect((await checkStorage(disk.storage, { repair: true })).problems).toEqual([
+    broken,
+    { repository: name, digest: manifest.digest, problem: expect.stringContaining(digest) },
+  ]);
+  await pushBlob(repository, blob);
+  expect((await checkStorage(disk.storage)).problems).toEqual([]);
 });
 
 test("a layout that another tool wrote is a repository", async () => {

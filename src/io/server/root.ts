@@ -62,7 +62,12 @@ export function lockRoot(root: string): () => void {
   for (;;) {
     try {
       writeFileSync(path, holder, { flag: "wx" });
-      return () => rmSync(path, { force: true });
+      let isHeld = true;
+      return () => {
+        // Given back once: by then it may be another's.
+        if (isHeld) rmSync(path, { force: true });
+        isHeld = false;
+      };
     } catch (error) {
       if (systemCodeOf(error) !== "EEXIST") throw error;
     }
