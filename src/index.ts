@@ -15,9 +15,20 @@ export {
   type UpdateIndexOptions,
   updateIndex,
 } from "./app/buildcache.js";
+export type { CatalogOptions } from "./app/catalog.js";
 export { configSection, type SectionResult } from "./app/config.js";
 export type { StowageOptions } from "./app/context.js";
 export { type FindOptions, type FindResult, type FoundPackage, find } from "./app/find.js";
+export {
+  type DiffResult,
+  diff,
+  type Reason,
+  type TreeNode,
+  type TreeOptions,
+  tree,
+  type WhyResult,
+  why,
+} from "./app/graph-queries.js";
 export {
   type ImageOptions,
   type ImageResult,

@@ -28,14 +28,14 @@ export interface ResolverOptions extends Call {
   readonly fits?: ((spec: ConcreteSpec) => boolean) | undefined;
 }
 
-interface Offered {
+export interface Offered {
   readonly graph: SpecGraph;
   readonly among: readonly ConcreteSpec[];
 }
 
 export function createRootResolver(
   repositories: readonly Repository[],
-  { host, fits = () => true, ...call }: ResolverOptions,
+  { host, fits, ...call }: ResolverOptions,
 ): RootResolver {
   const indices = new Map<Repository, Promise<Offered>>();
   const where = repositories.map(({ label }) => label).join(", ");
@@ -96,9 +96,9 @@ export function createRootResolver(
 }
 
 /** @throws Failure `buildcache.index-missing` */
-async function readOffered(
+export async function readOffered(
   repository: Repository,
-  { fits, ...call }: Call & { readonly fits: (spec: ConcreteSpec) => boolean },
+  { fits = () => true, ...call }: Call & Pick<ResolverOptions, "fits"> = {},
 ): Promise<Offered> {
   const stored = await readIndex(repository, call);
   if (stored === undefined)

@@ -1,7 +1,7 @@
 import { Failure } from "../base/failure.js";
-import { type Difference, explain, type NearMiss } from "../spec/explain.js";
 import type { Choice } from "../spec/choose.js";
 import type { SpecGraph } from "../spec/concrete-spec.js";
+import { type Difference, explain, type NearMiss } from "../spec/explain.js";
 import { formatShort } from "../spec/format-concrete.js";
 import { parseSpec } from "../spec/parse-spec.js";
 

@@ -48,6 +48,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/load.js")).loadCommand,
   },
   {
+    path: ["tree"],
+    summary: "show what a package depends on",
+    load: async () => (await import("./commands/graph-queries.js")).treeCommand,
+  },
+  {
+    path: ["diff"],
+    summary: "compare two packages with all that they depend on",
+    load: async () => (await import("./commands/graph-queries.js")).diffCommand,
+  },
+  {
+    path: ["why"],
+    summary: "tell what needs a package, or why none matches",
+    load: async () => (await import("./commands/graph-queries.js")).whyCommand,
+  },
+  {
     path: ["view", "symlink"],
     aliases: ["add", "soft"],
     summary: "put packages into a directory as symbolic links",
