@@ -22,6 +22,7 @@ export function differencesBetween(
   const without = (these: ReadonlySet<string> = new Set(), others: ReadonlySet<string> = new Set()) =>
     [...these].filter((fact) => !others.has(fact)).sort();
   return [...new Set([...before.keys(), ...after.keys()])]
+    .sort()
     .map((attribute) => ({
       attribute,
       removed: without(before.get(attribute), after.get(attribute)),
@@ -41,6 +42,8 @@ function factsOf(graph: SpecGraph, root: DagHash): ReadonlyMap<string, ReadonlyS
   for (const spec of closure(graph, { roots: [root] })) {
     const { name } = spec;
     tell("hash", name, spec.hash);
+    const packageHash = spec.node["package_hash"];
+    tell("package_hash", name, typeof packageHash === "string" ? packageHash : undefined);
     tell("namespace", name, spec.namespace);
     tell("version", name, spec.version);
     tell("node_platform", name, spec.platform);
@@ -49,7 +52,7 @@ function factsOf(graph: SpecGraph, root: DagHash): ReadonlyMap<string, ReadonlyS
     tell("node_compiler", name, spec.compiler && `${spec.compiler.name}@${spec.compiler.version}`);
     for (const [key, value] of Object.entries(spec.parameters))
       for (const one of [value].flat())
-        tell(flagNames.has(key) ? "node_flag" : "variant_value", name, key, String(one));
+        tell(flagNames.has(key) ? "node_flag" : "variant_value", name, key, pythonText(one));
     for (const edge of dependenciesOf(spec)) {
       for (const type of edge.types) tell("depends_on", name, edge.name, type);
       for (const virtual of edge.virtuals) tell("virtual_on_edge", name, edge.name, virtual);
@@ -57,3 +60,6 @@ function factsOf(graph: SpecGraph, root: DagHash): ReadonlyMap<string, ReadonlyS
   }
   return facts;
 }
+
+const pythonText = (value: unknown): string =>
+  value === true ? "True" : value === false ? "False" : String(value);

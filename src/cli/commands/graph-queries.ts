@@ -76,7 +76,7 @@ export const diffCommand: CommandDefinition = {
         yield paint("green", `+++ ${formatShort(b, 32)}`);
         if (differences.length === 0) yield "No differences";
         for (const { attribute, removed, added } of differences) {
-          yield paint("bold", `@@ ${attribute} @@`);
+          yield paint("bold", `@ ${attribute} @`);
           for (let i = 0; i < Math.max(removed.length, added.length); i += 1) {
             if (removed[i] !== undefined) yield paint("red", `-  ${removed[i]}`);
             if (added[i] !== undefined) yield paint("green", `+  ${added[i]}`);
