@@ -1,26 +1,53 @@
 import { createReadStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { defaultGzipLevel } from "../archive/gzip.js";
+import type { Call } from "../base/call.js";
+import { isObject } from "../base/decode.js";
+import { Failure } from "../base/failure.js";
+import type { Layer } from "../buildcache/entry.js";
+import { aliasRecordName } from "../install/alias.js";
+import { systemCodeOf } from "../io/disk/disk-failure.js";
+import { openBlobCache } from "../io/install/blob-cache.js";
 import type { Workers } from "../io/workers/pool.js";
 import { parseDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
-import type { Packer } from "../push/packer.js";
+import type { PackedLayer, Packer, PackRequest } from "../push/packer.js";
+import { decodeLayer, openLayerRecords } from "./layer-records.js";
+import { openScratch } from "./scratch.js";
 
 export interface PackerOptions {
-  /** Directory for layers on their way: each is removed as soon as it is sent. */
-  readonly scratch: string;
+  /** Where downloads are kept, layers on their way to a registry, and the memory of what was packed. */
+  readonly cacheRoot: string;
   /** Where a path of the store is on this machine. */
   readonly locate: (path: string) => string;
   readonly level?: number | undefined;
+  /** Make each layer anew. */
+  readonly force?: boolean | undefined;
 }
 
 /** Packs in worker threads, each layer into a file of its own: so it can be sent again, whatever its size. */
-export function createPacker(workers: Workers, { scratch, locate, level }: PackerOptions): Packer {
-  let packed = 0;
+export function createPacker(workers: Workers, options: PackerOptions): Packer {
+  const { cacheRoot, locate, level = defaultGzipLevel, force = false } = options;
+  const scratch = openScratch(join(cacheRoot, "push"));
+  const records = openLayerRecords(join(cacheRoot, "layers"));
+
+  async function originOf(request: PackRequest, call: Call | undefined) {
+    const fingerprint = await workers.run("fingerprint", locate(request.prefix), call);
+    return { request, fingerprint, level };
+  }
+
   return {
+    async recall(request, call) {
+      const installed = await installedFrom(locate(request.prefix));
+      if (installed !== undefined) return installed.layer;
+      return force ? undefined : await records.find(await originOf(request, call));
+    },
     async pack(request, call) {
-      await mkdir(scratch, { recursive: true });
-      const out = join(scratch, `${process.pid}-${packed++}.tar.gz`);
+      const installed = await installedFrom(locate(request.prefix));
+      if (installed !== undefined) return await downloaded(installed.layer, { request, cacheRoot });
+      const origin = await originOf(request, call);
+      const out = await scratch.newPath(".tar.gz");
       const { prefix, storeRoot, spackPrefix, prefixes } = request;
       const summary = await workers.run(
         "pack",
@@ -44,12 +71,56 @@ export function createPacker(workers: Workers, { scratch, locate, level }: Packe
         digest: parseDigest(summary.digest),
         size: summary.size,
       };
+      const diffId = parseDigest(summary.diffId);
+      await records.keep(origin, { descriptor, diffId });
       return {
         content: { descriptor, open: () => createReadStream(out, { highWaterMark: 1024 * 1024 }) },
-        diffId: parseDigest(summary.diffId),
+        diffId,
         file: out,
         [Symbol.asyncDispose]: () => rm(out, { force: true }),
       };
     },
+  };
+}
+
+/**
+ * The layer that a package with aliases was installed from; undefined for all others. What was replaced by an alias
+ * cannot be relocated by anybody again, so it must not be packed.
+ */
+async function installedFrom(directory: string): Promise<{ readonly layer: Layer | undefined } | undefined> {
+  const path = join(directory, aliasRecordName);
+  try {
+    const record: unknown = JSON.parse(await readFile(path, "utf8"));
+    return { layer: isObject(record) ? decodeLayer(record["layer"]) : undefined };
+  } catch (error) {
+    // No such file: the rule. What else is wrong with the prefix is said when it is packed.
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(systemCodeOf(error) ?? "")) return undefined;
+    if (error instanceof SyntaxError) return { layer: undefined };
+    throw error;
+  }
+}
+
+/** A layer as it was downloaded, where it is still there. */
+async function downloaded(
+  layer: Layer | undefined,
+  { request, cacheRoot }: { request: PackRequest; cacheRoot: string },
+): Promise<PackedLayer> {
+  const file = layer && (await openBlobCache(cacheRoot).find(layer.descriptor));
+  if (layer === undefined || file === undefined)
+    throw new Failure(
+      "unsupported",
+      `${request.subject} was relocated with aliases, so it cannot be packed again, and the layer that it was ` +
+        "installed from is neither in the mirror nor in the cache",
+      {
+        code: "push.aliased",
+        subject: request.prefix,
+        hint: "Copy it from the build cache that it came from, or push it where it was built.",
+      },
+    );
+  return {
+    content: { descriptor: layer.descriptor, open: () => createReadStream(file) },
+    diffId: layer.diffId,
+    file,
+    [Symbol.asyncDispose]: async () => undefined,
   };
 }

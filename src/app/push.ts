@@ -119,9 +119,10 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     storeRoot: root,
     spackPrefix: context.spack,
     packer: createPacker(workers, {
-      scratch: join(context.cacheRoot, "push"),
+      cacheRoot: context.cacheRoot,
       locate,
       level: options.compressionLevel,
+      force,
     }),
     base,
     tools,

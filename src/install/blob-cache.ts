@@ -1,5 +1,5 @@
 import type { Call } from "../base/call.js";
-import type { Content } from "../oci/descriptor.js";
+import type { Content, Descriptor } from "../oci/descriptor.js";
 
 /** Where layers are kept between installs: `blobs/sha256/…`, as in an OCI image layout. */
 export interface BlobCache {
@@ -12,6 +12,8 @@ export interface BlobCache {
     content: Content,
     call?: Call & { readonly advanced?: ((bytes: number) => void) | undefined },
   ): Promise<CachedBlob>;
+  /** The path of a file with this content (of its size, that is) where there is one. */
+  find(descriptor: Descriptor): Promise<string | undefined>;
   /** Forgets a blob that turned out to be damaged. */
   forget(content: Content): Promise<void>;
 }

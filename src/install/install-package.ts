@@ -3,6 +3,7 @@ import { type Call, checkInterrupted } from "../base/call.js";
 import type { Clock } from "../base/clock.js";
 import { Failure } from "../base/failure.js";
 import type { Task } from "../base/progress.js";
+import type { Entry } from "../buildcache/source.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { subgraph } from "../spec/graph.js";
 import { encodeSpecFile } from "../spec/spec-file.js";
@@ -93,7 +94,7 @@ export async function installPackage(one: Fetch, installing: Installing): Promis
       directory,
       prefix,
       written: made.written,
-      metadata: metadataOf(encodeSpecFile(subgraph(graph, entry.spec.hash)), used),
+      metadata: metadataOf(encodeSpecFile(subgraph(graph, entry.spec.hash)), used, entry),
       permissions: options.permissions ?? defaultPermissions,
     },
     options,
@@ -148,12 +149,18 @@ async function unpack(
 const metadataOf = (
   specFile: string,
   aliases: ReadonlyMap<string, string>,
+  { layer: { digest, size }, diffId }: Entry,
 ): ReadonlyMap<string, Uint8Array> =>
   new Map([
     [".spack/spec.json", utf8(specFile)],
     ...(aliases.size === 0
       ? []
-      : [[aliasRecordName, utf8(JSON.stringify({ aliases: Object.fromEntries(aliases) }))] as const]),
+      : [
+          [
+            aliasRecordName,
+            utf8(JSON.stringify({ aliases: Object.fromEntries(aliases), layer: { digest, size, diffId } })),
+          ] as const,
+        ]),
   ]);
 
 /**

@@ -1,4 +1,5 @@
 import type { Call } from "../base/call.js";
+import type { Layer } from "../buildcache/entry.js";
 import type { Content } from "../oci/descriptor.js";
 import type { Digest } from "../oci/digest.js";
 import type { DagHash } from "../spec/dag-hash.js";
@@ -26,7 +27,12 @@ export interface PackedLayer extends AsyncDisposable {
 
 /** Makes layers from prefixes. */
 export interface Packer {
-  /** @param call `advanced` is told how many more bytes of the prefix are packed */
+  /**
+   * The layer that was made of a prefix as it is now, or that the package was installed from where it can be made of
+   * nothing else; undefined where none is known.
+   */
+  recall(request: PackRequest, call?: Call): Promise<Layer | undefined>;
+  /** @throws Failure `push.aliased` where a package cannot be packed again, and what packing throws */
   pack(
     request: PackRequest,
     call?: Call & { readonly advanced?: ((bytes: number) => void) | undefined },

@@ -120,6 +120,8 @@ export async function runPush(
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (error.kind === "interrupted" && !controller.signal.aborted) throw error;
+        // Stopped because another failed, which is told already.
+        if (error.kind === "interrupted" || error === controller.signal.reason) return;
         const failure = error.toJSON();
         failed.push({ ...nameOf(planned.spec), failure });
         report?.({ type: "failed", task, failure });
@@ -191,13 +193,18 @@ class PushRun {
     const { packer, storeRoot, spackPrefix = storeRoot, graph, prefixOf } = this.#options;
     checkInterrupted(this.#options);
     if (task !== undefined) this.#options.report?.({ type: "started", task });
-    await using packed = await packer.pack(
-      { subject: short(spec), prefix, storeRoot, spackPrefix, prefixes: prefixesOf(graph, spec, prefixOf) },
-      {
-        ...this.#options,
-        advanced: (bytes) => task && this.#options.report?.({ type: "advanced", task, bytes }),
-      },
-    );
+    const prefixes = prefixesOf(graph, spec, prefixOf);
+    const request = { subject: short(spec), prefix, storeRoot, spackPrefix, prefixes };
+    const known = await packer.recall(request, this.#options);
+    if (known !== undefined) {
+      // Made before, and sent: its tag was deleted, or a push ended before it was written.
+      const size = await this.#repository.blobs.stat(known.descriptor.digest, this.#options);
+      if (size !== undefined) return known;
+    }
+    await using packed = await packer.pack(request, {
+      ...this.#options,
+      advanced: (bytes) => task && this.#options.report?.({ type: "advanced", task, bytes }),
+    });
     const { descriptor } = packed.content;
     const layer = { descriptor, diffId: packed.diffId };
     // While its bytes are here; later they would have to be fetched again.

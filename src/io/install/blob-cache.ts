@@ -75,6 +75,10 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
         await rm(temporary, { force: true });
       }
     },
+    find: async ({ digest, size }) => {
+      const path = pathOf(digest);
+      return (await sizeOf(path)) === size ? path : undefined;
+    },
     forget: async ({ descriptor }) => await rm(pathOf(descriptor.digest), { force: true }),
   };
 }

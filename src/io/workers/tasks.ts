@@ -1,3 +1,4 @@
+import { fingerprintTask } from "./fingerprint-task.js";
 import { finishTask, materializeTask, verifyTask } from "./install-tasks.js";
 import { mergeTask, scanTask } from "./layer-tasks.js";
 import { packTask } from "./pack-task.js";
@@ -5,6 +6,7 @@ import { packTask } from "./pack-task.js";
 /** What a worker thread can do, by name. A task's input and result travel by structured clone. */
 export const tasks = {
   pack: packTask,
+  fingerprint: fingerprintTask,
   materialize: materializeTask,
   finish: finishTask,
   verify: verifyTask,

@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isObject } from "../base/decode.js";
+import type { Layer } from "../buildcache/entry.js";
+import { writeAtomically } from "../io/disk/atomic.js";
+import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
+import { isDigest } from "../oci/digest.js";
+import { mediaTypes } from "../oci/media-types.js";
+import type { PackRequest } from "../push/packer.js";
+
+/** What a layer's bytes depend on. */
+export interface LayerOrigin {
+  readonly request: PackRequest;
+  /** Of all that is in the prefix. */
+  readonly fingerprint: string;
+  readonly level: number;
+}
+
+/** Which layer was made of what, so that it need not be made again. */
+export interface LayerRecords {
+  find(origin: LayerOrigin): Promise<Layer | undefined>;
+  keep(origin: LayerOrigin, layer: Layer): Promise<void>;
+}
+
+/** To be raised when equal prefixes make other layers. */
+const format = 1;
+
+export function openLayerRecords(directory: string): LayerRecords {
+  const pathOf = ({ request, fingerprint, level }: LayerOrigin): string =>
+    join(
+      directory,
+      createHash("sha256")
+        .update(JSON.stringify([format, level, fingerprint, request]))
+        .digest("hex"),
+    );
+  return {
+    async find(origin) {
+      const path = pathOf(origin);
+      try {
+        return decodeLayer(JSON.parse(await readFile(path, "utf8")));
+      } catch (error) {
+        // One that is not whole is none.
+        if (systemCodeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+        throw diskFailure(error, { doing: "read", path });
+      }
+    },
+    async keep(origin, { descriptor: { digest, size }, diffId }) {
+      await mkdir(directory, { recursive: true });
+      await writeAtomically(pathOf(origin), JSON.stringify({ digest, size, diffId }));
+    },
+  };
+}
+
+/** A layer as records and `.spack/stowage.json` have it; undefined where it is none. */
+export function decodeLayer(json: unknown): Layer | undefined {
+  if (!isObject(json)) return undefined;
+  const { digest, size, diffId } = json;
+  if (typeof digest !== "string" || !isDigest(digest) || typeof diffId !== "string" || !isDigest(diffId))
+    return undefined;
+  if (typeof size !== "number" || !Number.isSafeInteger(size)) return undefined;
+  return { descriptor: { mediaType: mediaTypes.ociLayerGzip, digest, size }, diffId };
+}
