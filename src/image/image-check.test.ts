@@ -86,6 +86,21 @@ test("DT_RPATH holds for what is loaded, too, DT_RUNPATH only for the file itsel
   ]);
 });
 
+test("a library's DT_RUNPATH does not hide its program's DT_RPATH from what it loads", () => {
+  const libraries = [
+    elf("/s/lib/liba.so", { needed: ["libb.so"], runpath: ["/s/other"] }),
+    elf("/s/other/libb.so", { needed: ["libc.so"] }),
+    elf("/s/lib/libc.so"),
+  ];
+  expect(missing([program({ needed: ["liba.so"], rpath: ["/s/lib"] }), ...libraries])).toEqual([]);
+});
+
+test("what comes with the driver of the host is not missing", () => {
+  expect(missing([program({ needed: ["libcuda.so.1", "libnvidia-ml.so.1", "libcudart.so.12"] })])).toEqual([
+    "/s/app/bin/app needs libcudart.so.12",
+  ]);
+});
+
 test("$ORIGIN is the directory of the file, LD_LIBRARY_PATH the image's", () => {
   const library = elf("/s/app/lib/liba.so");
   expect(missing([program({ needed: ["liba.so"], runpath: ["$ORIGIN/../lib"] }), library])).toEqual([]);

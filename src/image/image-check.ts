@@ -88,6 +88,9 @@ const machines: Readonly<Record<string, number>> = {
   loong64: 258,
 };
 
+/** Container runtimes bring these from the host, with the driver that they belong to. */
+const ofTheDriver = /^lib(cuda|nvidia-[\w-]+)\.so(\.|$)/;
+
 /** Debian's directories for libraries of each architecture, which its loader knows by itself. */
 const multiarch: Readonly<Record<string, string>> = {
   amd64: "x86_64-linux-gnu",
@@ -181,21 +184,23 @@ function createLoader(tree: ImageTree, { architecture, libraryPath = "" }: Check
     const queue: { elf: TreeElf; rpaths: readonly string[] }[] = [{ elf: root, rpaths: [] }];
     for (const { elf, rpaths } of queue) {
       loaded.add(elf);
-      // With a DT_RUNPATH of its own an object does not look where its DT_RPATH or its loaders' say.
-      const inherited = [...elf.rpath.map((path) => atOrigin(path, elf)), ...rpaths];
+      // Where an object has a DT_RUNPATH its own DT_RPATH is not looked at, nor its loaders' for what it needs itself.
+      const inherited =
+        elf.runpath.length > 0 ? rpaths : [...elf.rpath.map((path) => atOrigin(path, elf)), ...rpaths];
       const searched = elf.runpath.length > 0 ? [] : inherited;
       for (const name of elf.needed) {
         const before = here.get(name);
         const found = before ?? search(name, elf, searched) ?? (lenient ? byName.get(name) : undefined);
         if (!fits(found, elf)) {
-          note(elf, { kind: "library", name, versions: elf.versionsNeeded.get(name) });
+          if (!ofTheDriver.test(name))
+            note(elf, { kind: "library", name, versions: elf.versionsNeeded.get(name) });
           continue;
         }
         checkVersions(elf, name, found);
         if (before !== undefined) continue;
         here.set(name, found);
         if (found.soname !== undefined) here.set(found.soname, found);
-        queue.push({ elf: found, rpaths: elf.runpath.length > 0 ? [] : inherited });
+        queue.push({ elf: found, rpaths: inherited });
       }
     }
   };
