@@ -33,9 +33,6 @@ export {
   type ImageOptions,
   type ImageResult,
   image,
-  type RebaseOptions,
-  type RebaseResult,
-  rebase,
 } from "./app/image.js";
 export { type InstallOptions, type InstallResult, install } from "./app/install.js";
 export { type LoadOptions, type LoadResult, load, type Shell, shells } from "./app/load.js";
@@ -48,6 +45,7 @@ export {
   setMirror,
 } from "./app/mirror.js";
 export { type PushOptions, type PushResult, push } from "./app/push.js";
+export { type RebaseOptions, type RebaseResult, rebase } from "./app/rebase.js";
 export {
   checkRegistry,
   collectRegistry,

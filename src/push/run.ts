@@ -5,32 +5,18 @@ import { createLimiter, type Limiter } from "../base/limit.js";
 import type { Task } from "../base/progress.js";
 import { type Layer, readEntry } from "../buildcache/entry.js";
 import { packageTag } from "../buildcache/tag.js";
-import {
-  type Environment,
-  imageEnvironment,
-  type PrefixInspections,
-  parseEnvironment,
-} from "../environment/environment.js";
-import type { BaseImage } from "../image/base-image.js";
 import { contentIn } from "../image/build-image.js";
-import { externalsOf } from "../image/closure.js";
-import { platformOf } from "../image/compose.js";
-import { type FittedLayers, fitLayers } from "../image/fit-layers.js";
-import { assertRuns, type OwnedLayer } from "../image/image-check.js";
-import { defaultMaxLayers } from "../image/layer-cap.js";
-import type { LayerTools } from "../image/layer-tools.js";
-import { composePackage, hasBase } from "../image/package-image.js";
-import { countDependents } from "../image/popularity.js";
+import { hasBase } from "../image/package-image.js";
 import type { Digest } from "../oci/digest.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
-import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { subgraph, topologicalOrder } from "../spec/graph.js";
+import { topologicalOrder } from "../spec/graph.js";
+import { checksImages, type ImagedPackage, type Imaging, imagePackage } from "./imaging.js";
 import type { Packer } from "./packer.js";
 import type { PlannedPackage, PushPlan } from "./plan.js";
 import { prefixesOf } from "./prefixes.js";
-import type { RecipeFacts } from "./recipe.js";
 
 /** A package in results: enough to name it anywhere. */
 export interface PackageName {
@@ -64,31 +50,15 @@ export interface PushResult {
   readonly excluded: readonly PackageName[];
 }
 
-export interface PushOptions extends Call {
-  readonly graph: SpecGraph;
+export interface PushOptions extends Imaging {
   readonly storeRoot: string;
   /** Where Spack lives, as `binary_distribution` records it; the store root where there is none. */
   readonly spackPrefix?: string | undefined;
   readonly packer: Packer;
-  readonly base?: BaseImage | undefined;
-  /** Looks into layers and merges them; without it images may have any number of layers, and are not checked. */
-  readonly tools?: LayerTools | undefined;
-  /** Most layers of an image, the base's included. */
-  readonly maxLayers?: number | undefined;
-  /** `false`: write images over a base that would not run, too. */
-  readonly check?: boolean | undefined;
-  readonly hasDirectory: (prefix: string, directory: string) => boolean;
-  readonly inspections?: PrefixInspections | undefined;
-  /** Absolute path of a prefix; externals have theirs outside the store. */
-  readonly prefixOf: (hash: DagHash) => string | undefined;
-  /** What the recipe in a prefix tells. */
-  readonly recipe?: ((prefix: string, name: string) => RecipeFacts) | undefined;
   readonly jobs: number;
   readonly force?: boolean | undefined;
   /** Stop at the first package that fails. */
   readonly failFast?: boolean | undefined;
-  /** RFC 3339 time for the config, where builds shall tell it (`SOURCE_DATE_EPOCH`). */
-  readonly created?: string | undefined;
 }
 
 const nameOf = ({ name, version, hash }: ConcreteSpec): PackageName => ({ name, version, hash });
@@ -152,7 +122,6 @@ class PushRun {
   readonly #planned: ReadonlyMap<DagHash, PlannedPackage>;
   readonly #layers = new Map<DagHash, Promise<Layer | undefined>>();
   readonly #manifests = new Map<DagHash, Promise<Digest>>();
-  #count: ReturnType<typeof countDependents> | undefined;
 
   constructor(plan: PushPlan, repository: Repository, options: PushOptions) {
     this.#repository = repository;
@@ -208,7 +177,7 @@ class PushRun {
     const { descriptor } = packed.content;
     const layer = { descriptor, diffId: packed.diffId };
     // While its bytes are here; later they would have to be fetched again.
-    if (this.#checks)
+    if (checksImages(this.#options))
       await this.#options.tools?.scan({ ...packed.content, ...layer, file: packed.file }, this.#options);
     await this.#repository.blobs.write(packed.content, this.#options);
     return layer;
@@ -226,20 +195,20 @@ class PushRun {
   }
 
   async #writeManifest({ spec, tag, prefix }: PlannedPackage): Promise<Digest> {
-    const { graph, base, force = false, created } = this.#options;
+    const { graph, base, force = false } = this.#options;
     const call: Call = this.#options;
     if (force && base === undefined) await this.#assertNotDegraded(tag);
     const closure = [...topologicalOrder(graph, { roots: [spec.hash], types: ["link", "run"] })]
       .reverse()
       .filter((node) => node.external === undefined);
-    const own: OwnedLayer[] = [];
+    const layers: ImagedPackage["layers"][number][] = [];
     for (const node of closure) {
       const dependency = this.#planned.get(node.hash);
       try {
         if (dependency?.action === "push" && node.hash !== spec.hash) await this.#manifest(dependency);
         const layer = await this.#layer(node);
         if (layer !== undefined)
-          own.push({ owner: short(node), content: contentIn(this.#repository, layer) });
+          layers.push({ owner: short(node), hash: node.hash, content: contentIn(this.#repository, layer) });
         else
           call.report?.({
             type: "note",
@@ -260,18 +229,7 @@ class PushRun {
         );
       }
     }
-    const environment = this.#environment(spec, closure);
-    if (this.#checks) await this.#assertRuns(spec, own, environment);
-    await using layers = await this.#fit(own, closure);
-    for (const { content, merged } of layers.layers)
-      if (merged) await this.#repository.blobs.write(content, call);
-    const image = composePackage(subgraph(graph, spec.hash), {
-      base,
-      layers: layers.layers.map(({ content: { descriptor, diffId } }) => ({ descriptor, diffId })),
-      environment,
-      created,
-      ...this.#options.recipe?.(prefix, spec.name),
-    });
+    const image = await imagePackage({ spec, prefix, closure, layers }, this.#repository, this.#options);
     await this.#repository.blobs.write({ ...image.config, open: () => bytesOf(image.config.bytes) }, call);
     const { digest } = image.manifest.descriptor;
     const before = force ? undefined : await this.#repository.manifests.stat(tag, call);
@@ -289,56 +247,6 @@ class PushRun {
     return digest;
   }
 
-  /** Only what has a base is meant to run by itself. */
-  get #checks(): boolean {
-    const { base, tools, check = true } = this.#options;
-    return check && base !== undefined && tools !== undefined;
-  }
-
-  async #assertRuns(
-    spec: ConcreteSpec,
-    packages: readonly OwnedLayer[],
-    environment: Environment,
-  ): Promise<void> {
-    const { base, tools, graph, ...call } = this.#options;
-    if (tools === undefined) return;
-    const platform = platformOf(spec);
-    const owners = new Set([short(spec)]);
-    await assertRuns(`the image of ${short(spec)}`, packages, {
-      ...call,
-      base,
-      tools,
-      platform,
-      environment,
-      owners,
-      externals: externalsOf({ ...graph, roots: [spec.hash] }),
-    });
-  }
-
-  /** Merges layers where they are too many; those that most of the planned packages need stay by themselves. */
-  async #fit(own: readonly OwnedLayer[], closure: readonly ConcreteSpec[]): Promise<FittedLayers> {
-    const { base, tools, maxLayers = defaultMaxLayers, ...call } = this.#options;
-    const layers = own.map(({ content }) => content);
-    if (tools === undefined)
-      return {
-        layers: layers.map((content) => ({ content, merged: false })),
-        [Symbol.asyncDispose]: async () => undefined,
-      };
-    return fitLayers(layers, {
-      ...call,
-      base,
-      tools,
-      maxLayers,
-      popularity: async () => {
-        this.#count ??= countDependents({ ...this.#options.graph, roots: [...this.#planned.keys()] });
-        const count = this.#count;
-        const hashes = new Map(closure.map((spec) => [short(spec), spec.hash]));
-        const owners = new Map(own.map(({ content, owner }) => [content.descriptor.digest, owner]));
-        return (digest) => count(hashes.get(owners.get(digest) ?? ""));
-      },
-    });
-  }
-
   /** A tag that runs keeps running: without a base image it is not replaced by one that does not. */
   async #assertNotDegraded(tag: Tag): Promise<void> {
     const entry = await readEntry(this.#repository, tag, this.#options).catch((error: unknown) => {
@@ -353,18 +261,5 @@ class PushRun {
       subject: tag,
       hint: "Push it with --base-image, or delete the tag first.",
     });
-  }
-
-  #environment(spec: ConcreteSpec, closure: readonly ConcreteSpec[]): ReadonlyMap<string, string> {
-    const { base, hasDirectory, inspections, prefixOf } = this.#options;
-    const runs = new Set<DagHash>([spec.hash]);
-    for (const node of closure)
-      for (const edge of node.dependencies) if (edge.types.includes("run")) runs.add(edge.hash);
-    const packages = closure.flatMap((node) => {
-      const prefix = prefixOf(node.hash);
-      return prefix === undefined ? [] : [{ prefix, runs: runs.has(node.hash) }];
-    });
-    const config = base?.config.config?.Env ?? [];
-    return imageEnvironment(packages, parseEnvironment(config), { hasDirectory, inspections });
   }
 }

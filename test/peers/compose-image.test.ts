@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type ImageOptions, image, rebase } from "../../src/app/image.js";
+import { type ImageOptions, image } from "../../src/app/image.js";
 import { type PushOptions, push } from "../../src/app/push.js";
+import { rebase } from "../../src/app/rebase.js";
 import { readEntry } from "../../src/buildcache/entry.js";
 import { composeImage } from "../../src/image/compose.js";
 import { openLayout } from "../../src/io/registry/layout.js";
@@ -85,7 +86,7 @@ describe.skipIf(!hasShared)("images composed of what is in a cache (needs ../sha
       imageOptions({ specs: ["greet"], output: `oci:${copy}:greet-env`, baseImage: glibc }),
     );
     const [ours, theirs] = [
-      await configIn(copy, "tools"),
+      await configIn(copy, "greet-env"),
       await configIn(join(shared, "oci/images"), "greet-env"),
     ];
     expect(made.layers).toBe(7);

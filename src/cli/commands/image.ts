@@ -1,4 +1,5 @@
-import { type ImageOptions, image, rebase } from "../../app/image.js";
+import { type ImageOptions, image } from "../../app/image.js";
+import { rebase } from "../../app/rebase.js";
 import { Failure } from "../../base/failure.js";
 import { type Answer, type CommandDefinition, examples, repeatable } from "../command.js";
 import { formatSize, plural } from "../format.js";
