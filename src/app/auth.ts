@@ -1,5 +1,5 @@
 import { Failure } from "../base/failure.js";
-import { isRegistryUrl, loginOf } from "../config/mirror.js";
+import { loginOf } from "../config/mirror.js";
 import { type GivenCredential, openCredentials } from "../io/credentials/credentials.js";
 import { removeLogin, storeLogin } from "../io/credentials/login.js";
 import { type Permission, probeLogin, probeRepository } from "../io/registry/probe.js";
@@ -81,8 +81,7 @@ export interface AuthReport {
 export async function authCheck(reference: string, options: StowageOptions = {}): Promise<AuthReport> {
   const context = await openContext(options);
   const mirror = (await context.mirrors()).find(({ name }) => name === reference);
-  const url = mirror?.push?.url ?? mirror?.fetch?.url;
-  const where = whereIs(url !== undefined && isRegistryUrl(url) ? url : reference);
+  const where = whereIs(mirror?.push?.url ?? mirror?.fetch?.url ?? reference);
   const given: GivenCredential[] = [];
   const own = mirror && (loginOf(mirror, "fetch", context.env) ?? loginOf(mirror, "push", context.env));
   if (mirror !== undefined && own !== undefined)

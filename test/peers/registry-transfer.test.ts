@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { type Bytes, readAll } from "../../src/base/bytes.js";
+import { type Bytes, readAll, utf8 } from "../../src/base/bytes.js";
+import { mapLimited } from "../../src/base/limit.js";
 import { listen } from "../../src/io/server/listen.js";
 import { contentOf } from "../../src/oci/content.js";
 import type { Content } from "../../src/oci/descriptor.js";
 import { digestOf } from "../../src/oci/digest.js";
+import { parseTag } from "../../src/oci/reference.js";
 import type { Repository } from "../../src/oci/repository.js";
 import type { Request } from "../../src/server/http.js";
 import { createMemoryStorage } from "../../src/server/memory-storage.js";
@@ -188,4 +190,46 @@ test("content that cannot be read fails as what it is, and is not tried again", 
   expect(opened).toBe(1);
   const short: Content = { descriptor, open: () => contentOf(new Uint8Array(10)).open() };
   await expect(client.open("a").blobs.write(short)).rejects.toMatchObject({ code: "oci.blob-corrupt" });
+});
+
+test("a registry that takes four requests at once gets no more after it has said so a few times", async () => {
+  let running = 0;
+  let refused = 0;
+  await using registry = await startRegistry({
+    wrap: (handle) => async (request) => {
+      running += 1;
+      try {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        if (running <= 4) return await handle(request);
+        refused += 1;
+        const body = utf8("toomanyrequests: retry-after: 0.3ms, allowed: 2000/minute");
+        return { status: 429, headers: { "Content-Length": String(body.byteLength) }, body };
+      } finally {
+        running -= 1;
+      }
+    },
+  });
+  await using client = openTestClient(registry.url);
+  const { blobs } = client.open("a");
+  await mapLimited(
+    Array.from({ length: 60 }, () => blobOf(1000)),
+    30,
+    (blob) => blobs.write(blob),
+  );
+  expect(refused).toBeGreaterThan(0);
+  expect(refused).toBeLessThan(60);
+});
+
+test("two hundred requests under one signal are nothing to warn of", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", note);
+  await using registry = await startRegistry();
+  await using client = openTestClient(registry.url);
+  const { signal } = new AbortController();
+  const { manifests } = client.open("a");
+  await Promise.all(Array.from({ length: 200 }, (_, i) => manifests.read(parseTag(`t${i}`), { signal })));
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
 });

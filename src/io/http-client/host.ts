@@ -34,6 +34,9 @@ export interface Host {
 /** Part of a retry that a success earns: under lasting errors at most one request in five is a retry. */
 const earnedBySuccess = 0.25;
 
+/** One more request at once after as many rounds of them as this is a part of: a limit is met again, but seldom. */
+const grownBySuccess = 0.25;
+
 export function createHost({ clock, random, concurrency, retries }: HostOptions): Host {
   let limit = concurrency;
   let budget = retries;
@@ -71,7 +74,7 @@ export function createHost({ clock, random, concurrency, retries }: HostOptions)
       return leave;
     },
     succeeded() {
-      limit = Math.min(concurrency, limit + 1 / limit);
+      limit = Math.min(concurrency, limit + grownBySuccess / limit);
       budget = Math.min(retries, budget + earnedBySuccess);
       admitWaiting("request");
       admitWaiting("upload");

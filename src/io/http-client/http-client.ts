@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { Readable } from "node:stream";
 import { type Bytes, readAll } from "../../base/bytes.js";
 import { type Call, checkInterrupted } from "../../base/call.js";
@@ -78,7 +79,7 @@ const defaults = {
   retryBudget: 64,
   idleTimeout: 60_000,
   commitTimeout: 15 * 60_000,
-  retry: { tries: 6, firstWait: 500, longestWait: 30_000, longestAsked: 5 * 60_000 },
+  retry: { tries: 7, firstWait: 500, longestWait: 30_000, longestAsked: 5 * 60_000 },
 };
 
 /** Redirects in a row; storage takes one, a mirror in front of it another. */
@@ -133,6 +134,8 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
 
   async function attempt(request: HttpRequest, call?: Call): Promise<Answer> {
     checkInterrupted(call);
+    // Every request under way listens to the one signal of its operation: that is no leak.
+    if (call?.signal !== undefined) setMaxListeners(0, call.signal);
     const { access } = request;
     if (access === undefined) return exchange(request, undefined, call);
     const used = await authorizer.header(access);
@@ -211,10 +214,12 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
     authorization: string | undefined,
     call: Call | undefined,
   ): Promise<Answer> {
-    const stalled = new AbortController();
-    const signal =
-      call?.signal === undefined ? stalled.signal : AbortSignal.any([call.signal, stalled.signal]);
     const isUpload = body !== undefined && !(body instanceof Uint8Array);
+    const stalled = new AbortController();
+    const signals = [
+      ...(isUpload ? [stalled.signal] : []),
+      ...(call?.signal === undefined ? [] : [call.signal]),
+    ];
     const response = await agents.agentFor(url).request({
       origin: url.origin,
       path: url.pathname + url.search,
@@ -232,7 +237,7 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
             highWaterMark: 1,
           })
         : (body ?? null),
-      signal,
+      signal: signals.length > 1 ? AbortSignal.any(signals) : (signals[0] ?? null),
       headersTimeout: method === "GET" || method === "HEAD" ? idleTimeout : commitTimeout,
       // undici would close the connection after each HEAD, lest the answer have a body all the same.
       reset: false,

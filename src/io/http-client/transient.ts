@@ -117,6 +117,13 @@ export function networkFailure(error: unknown, { method, url }: { method: string
           : "Give its authority with --ca FILE, or use --insecure for a test.",
       },
     );
+  // What else the client or a proxy gives up for: a tunnel refused, headers without end.
+  if (code.startsWith("UND_ERR_"))
+    return new RegistryFailure("unavailable", `${method} ${shown} failed: ${error.message}`, {
+      code: "registry.unreachable",
+      exchange,
+      cause: error,
+    });
   return error;
 }
 

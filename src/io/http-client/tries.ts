@@ -53,6 +53,9 @@ export interface RetryPolicy {
   readonly longestAsked: number;
 }
 
+/** A wait of so many ms is worth a word: someone may be watching. */
+const longWait = 5000;
+
 /** The tries of one piece of work: decides after each failure whether there is another, and waits for it. */
 export interface Tries {
   /** Resolves when it is time to try again; throws the failure, saying why, where there is no other try. */
@@ -83,6 +86,12 @@ export function createTries(
       // A host that names a time is taken at its word, down to less than a millisecond; the rest is jitter.
       const wait = asked > 0 ? asked + backOff * 0.1 * random() : backOff * (0.5 + 0.5 * random());
       if (error.throttled) host.throttled(wait, error.sentAt);
+      if (wait >= longWait)
+        call?.report?.({
+          type: "note",
+          level: "info",
+          message: `${error.message}; trying again in ${Math.round(wait / 1000)} s`,
+        });
       await clock.sleep(wait, call?.signal);
     },
   };

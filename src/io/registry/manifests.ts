@@ -75,14 +75,14 @@ export function remoteManifests(endpoint: Endpoint): ManifestStore {
       const referrer = referrerOf(manifest);
       // A registry that knows the referrers API says so here; for others the client keeps the list.
       if (referrer !== undefined && answer.header("oci-subject") === undefined)
-        await addReferrer(endpoint, { store, ...referrer }, call);
+        await addReferrer({ store, ...referrer }, call);
     },
 
     async delete(reference, call) {
       const manifest = isDigest(reference) ? await store.read(reference, call) : undefined;
       await remove(endpoint, `manifests/${reference}`, call);
       const referrer = manifest === undefined ? undefined : referrerOf(manifest);
-      if (referrer !== undefined) await removeReferrer(endpoint, { store, ...referrer }, call);
+      if (referrer !== undefined) await removeReferrer({ store, ...referrer }, call);
     },
   };
   return store;

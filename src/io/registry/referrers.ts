@@ -68,7 +68,6 @@ interface Referring {
 
 /** Adds a manifest to the list that clients keep for registries without the API. */
 export async function addReferrer(
-  _endpoint: Endpoint,
   { store, subject, entry }: Referring,
   call: Call | undefined,
 ): Promise<void> {
@@ -78,7 +77,6 @@ export async function addReferrer(
 }
 
 export async function removeReferrer(
-  _endpoint: Endpoint,
   { store, subject, entry }: Referring,
   call: Call | undefined,
 ): Promise<void> {
