@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { connect, createServer } from "node:net";
 import { expect, test } from "vitest";
 import { type Bytes, readAll, utf8 } from "../../src/base/bytes.js";
 import { mapLimited } from "../../src/base/limit.js";
@@ -12,6 +13,7 @@ import type { Request } from "../../src/server/http.js";
 import { createMemoryStorage } from "../../src/server/memory-storage.js";
 import { createRegistry } from "../../src/server/registry.js";
 import { openTestClient } from "../support/client.js";
+import { missingProgram, startDockerRegistry } from "../support/peers.js";
 import { startRegistry } from "../support/registry.js";
 
 /** A blob whose bytes come in small chunks, as from a file. */
@@ -233,3 +235,46 @@ test("two hundred requests under one signal are nothing to warn of", async () =>
   process.off("warning", note);
   expect(warnings).toEqual([]);
 });
+
+const missing = missingProgram("docker-registry");
+
+test.skipIf(missing)(
+  `docker-registry${missing ? ` (skipped: ${missing})` : ""} forgets an upload that broke, and gets it anew`,
+  async () => {
+    await using registry = await startDockerRegistry();
+    // A line that breaks: twice, after so many bytes towards the registry.
+    const sent: string[] = [];
+    let breaks = 2;
+    const line = createServer((near) => {
+      const far = connect(Number(new URL(registry.url).port), "127.0.0.1");
+      let passed = 0;
+      near.on("data", (chunk) => {
+        const head = /^(PUT|PATCH|POST|HEAD) \S+/.exec(chunk.toString("latin1", 0, 300));
+        if (head !== null) sent.push(head[1] ?? "");
+        passed += chunk.byteLength;
+        far.write(chunk);
+        if (passed < 400_000 || breaks === 0) return;
+        breaks -= 1;
+        near.resetAndDestroy();
+        far.end();
+      });
+      near.on("error", () => far.destroy());
+      far.on("error", () => near.destroy());
+      far.pipe(near);
+    });
+    await new Promise<void>((resolve) => line.listen(0, "127.0.0.1", resolve));
+    const address = line.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    try {
+      await using client = openTestClient(`http://127.0.0.1:${port}`);
+      const blob = blobOf(2_000_000);
+      expect(await client.open("a").blobs.write(blob)).toBe("written");
+      expect(await pull(client.open("a"), blob)).toBe(blob.descriptor.digest);
+      expect(breaks).toBe(0);
+      expect(sent).toContain("PATCH");
+      expect(sent.filter((method) => method === "POST")).toHaveLength(1);
+    } finally {
+      line.close();
+    }
+  },
+);
