@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { graphOf, makePackage, storePackage } from "../../test/support/packages.js";
 import { utf8 } from "../base/bytes.js";
@@ -67,6 +68,28 @@ test("an empty build cache gets an empty index", async () => {
   const repository = openRepository();
   expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, written: true });
   expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, written: false });
+});
+
+test("an index that was gzipped on its way here is read, and written plain again", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  const { digest } = await updateIndex(repository, options);
+  const stored = await readIndex(repository);
+  if (stored === undefined) throw new Error("there is no index");
+  const layer = contentOf(gzipSync(encodeIndex(stored.index)), mediaTypes.ociLayerGzip);
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  await repository.blobs.write(layer);
+  await repository.manifests.write(
+    encodeManifest({
+      mediaType: mediaTypes.ociManifest,
+      schemaVersion: 2,
+      config: config.descriptor,
+      layers: [layer.descriptor],
+    }),
+    { tag: indexTag },
+  );
+  expect((await readIndex(repository))?.index).toEqual(stored.index);
+  expect(await updateIndex(repository, options)).toMatchObject({ added: 0, written: true, digest });
 });
 
 test("only what is new is read, and an index that is right is not written", async () => {

@@ -1,3 +1,4 @@
+import { inflate } from "../archive/gunzip.js";
 import { readAll, utf8 } from "../base/bytes.js";
 import { type Call, checkInterrupted } from "../base/call.js";
 import type { Clock, Random } from "../base/clock.js";
@@ -32,6 +33,8 @@ export interface StoredIndex {
   readonly index: BuildcacheIndex;
   /** Digest of its manifest: what tells two states apart. */
   readonly manifest: Digest;
+  /** Whether it is gzipped, which Spack cannot read: a copy by `skopeo copy`, which compresses what is plain. */
+  readonly gzipped: boolean;
 }
 
 /** A tag that should be a package and is not. It is left out of the index, and reported. */
@@ -64,8 +67,11 @@ export async function readIndex(repository: Repository, call?: Call): Promise<St
       subject,
       hint: "Run `stowage buildcache update-index --full MIRROR` to build it again from the packages.",
     });
-  const bytes = await readAll(repository.blobs.read(layer, call), { limit: indexLimit, subject });
-  return { index: decodeIndex(bytes, { subject }), manifest: manifest.descriptor.digest };
+  const bounds = { limit: indexLimit, subject };
+  const stored = await readAll(repository.blobs.read(layer, call), bounds);
+  const gzipped = stored[0] === 0x1f && stored[1] === 0x8b;
+  const bytes = gzipped ? await readAll(inflate([stored], { ...call, subject }), bounds) : stored;
+  return { index: decodeIndex(bytes, { subject }), manifest: manifest.descriptor.digest, gzipped };
 }
 
 /** Writes the index as Spack does: an OCI manifest whose one layer claims to be a gzipped tar and is plain JSON. */
@@ -123,6 +129,7 @@ export async function updateIndex(repository: Repository, options: UpdateIndexOp
   const broken = new Map<DagHash, BrokenTag>();
   const old = await readOldIndex(repository, { full, call });
   for (const [hash, node] of old?.index.nodes ?? []) nodes.set(hash, node);
+  const rewrite = full || old?.gzipped === true;
   if (!full) for (const hash of old?.index.present ?? []) read.add(hash);
 
   let digest = old?.manifest;
@@ -145,7 +152,7 @@ export async function updateIndex(repository: Repository, options: UpdateIndexOp
       read.add(hash);
     });
     const next = restrictIndex(nodes, new Set([...tags.keys()].filter((hash) => read.has(hash))));
-    if (digest !== undefined && sameIndex(current, next) && !(full && !written)) {
+    if (digest !== undefined && sameIndex(current, next) && !(rewrite && !written)) {
       if (!written || (await repository.manifests.stat(indexTag, call))?.digest === digest) break;
       // Somebody else wrote since. Should they not live to look again, what they missed is ours to add.
       const theirs = await readOldIndex(repository, { full: true, call });
