@@ -34,6 +34,13 @@ test("XDG_CACHE_HOME moves the cache; a relative one is ignored, as its specific
   expect(await at("c")).toBe(join(options.home ?? "", ".stowage/cache"));
 });
 
+test("an empty --store is refused: a variable that is not set must not mean the current folder", async () => {
+  const context = await openContext({ ...home({}), store: "" });
+  expect(() => context.installTree).toThrow(
+    expect.objectContaining({ kind: "usage", code: "store.root-empty" }),
+  );
+});
+
 test("--store wins over the configuration, which wins over the default", async () => {
   const options = home({
     "config.yaml": "config:\n  install_tree:\n    root: ~/apps\n    padded_length: 64\n",

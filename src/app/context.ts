@@ -121,6 +121,11 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     config,
     // Read when asked for: `mirror list` works where `$spack` in a root cannot be told.
     get installTree() {
+      if (options.store === "")
+        throw new Failure("usage", "the store's root is empty", {
+          code: "store.root-empty",
+          hint: "Name the root of an install tree: the variable that should hold it may not be set.",
+        });
       if (options.store !== undefined) return treeAt(resolve(cwd, options.store));
       return decodeInstallTree(config, treeVariables) ?? treeAt(join(home, ".stowage/store"));
     },

@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import { paddedRoot } from "../config/install-tree.js";
+import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 import { openStore } from "../io/store/disk-store.js";
 import { graphOfDatabase } from "../push/plan.js";
 import type { DagHash } from "../spec/dag-hash.js";
@@ -30,7 +31,7 @@ export async function openInstalled(context: Context, sysroot?: string): Promise
   const root = paddedRoot(context.installTree);
   const top = sysroot === undefined ? undefined : resolve(context.cwd, sysroot);
   const locate = (path: string): string => (top === undefined ? path : join(top, path));
-  if (!existsSync(join(locate(root), ".spack-db", "index.json")))
+  if (!(await isThere(join(locate(root), ".spack-db", "index.json"))))
     throw new Failure("not-found", `there is no store at ${locate(root)}: it has no .spack-db/index.json`, {
       code: "store.missing",
       subject: locate(root),
@@ -38,6 +39,16 @@ export async function openInstalled(context: Context, sysroot?: string): Promise
     });
   const store = await openStore(locate(root));
   return { store, root, locate };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(systemCodeOf(error) ?? "")) return false;
+    throw diskFailure(error, { doing: "look at", path });
+  }
 }
 
 /**

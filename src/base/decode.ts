@@ -8,6 +8,8 @@ export interface Place {
   readonly code: string;
   /** Path within it: `spec.nodes[3].arch`; empty for the document itself. */
   readonly path: string;
+  /** What can be done about it. */
+  readonly hint?: string | undefined;
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -29,6 +31,7 @@ export function refuse(place: Place, found: string, cause?: unknown): Failure {
   return new Failure("corrupt", `${place.subject}: ${place.path || "the document"} ${found}`, {
     code: place.code,
     subject: place.subject,
+    hint: place.hint,
     cause,
   });
 }

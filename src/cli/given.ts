@@ -41,6 +41,11 @@ export function givenOf(command: Command, options: Readonly<Record<string, unkno
     specs(index) {
       const specs: string[] = [];
       for (const word of textList(processed[index])) {
+        if (word.trim() === "")
+          throw new Failure("usage", "a spec is empty", {
+            code: "cli.usage",
+            hint: "The variable that should hold it may not be set.",
+          });
         const last = specs.at(-1);
         if (last !== undefined && goesOn.test(word)) specs[specs.length - 1] = `${last} ${word}`;
         else specs.push(word);

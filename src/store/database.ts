@@ -60,7 +60,12 @@ export const specFormatOf = (version: string): number => specFormats[version] ??
  * @throws Failure `store.database-corrupt`, `store.database-version`
  */
 export function decodeDatabase(bytes: Uint8Array, subject: string): Database {
-  const place: Place = { subject, code: "store.database-corrupt", path: "" };
+  const place: Place = {
+    subject,
+    code: "store.database-corrupt",
+    path: "",
+    hint: "If it is a store's, `spack reindex` rebuilds it from the installed packages.",
+  };
   const database = objectAt(decodeObject(parseJson(bytes, place), place), "database", place);
   const at = inside(place, "database");
   const version = stringAt(database, "version", at);
@@ -87,14 +92,14 @@ function parseJson(bytes: Uint8Array, place: Place): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const { subject, code } = place;
+    const { subject, code, hint } = place;
     throw new Failure(
       "corrupt",
       `${subject} is not JSON: ${cause instanceof Error ? cause.message : cause}`,
       {
         code,
         subject,
-        hint: "If it is a store's, `spack reindex` rebuilds it from the installed packages.",
+        hint,
         cause,
       },
     );

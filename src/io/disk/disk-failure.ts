@@ -26,7 +26,34 @@ export function diskFailure(error: unknown, { doing, path }: { doing: string; pa
         hint: "Check who owns it, or choose another place with --store.",
         cause: error,
       });
+    case "ENAMETOOLONG":
+      return new Failure("unsupported", `cannot ${doing} ${path}: the name is too long for the file system`, {
+        code: "disk.name-too-long",
+        subject: path,
+        hint: "Choose a shorter path.",
+        cause: error,
+      });
+    case "EISDIR":
+    case "ENOTDIR":
+    case "ELOOP":
+      return new Failure("conflict", `cannot ${doing} ${path}: ${inTheWay(error)}`, {
+        code: "disk.in-the-way",
+        subject: path,
+        hint: "Move away what is there, or choose another path.",
+        cause: error,
+      });
     default:
       return error;
+  }
+}
+
+function inTheWay(error: unknown): string {
+  switch (systemCodeOf(error)) {
+    case "EISDIR":
+      return "a directory is in the way";
+    case "ELOOP":
+      return "links lead in a circle";
+    default:
+      return "a file is in the way";
   }
 }

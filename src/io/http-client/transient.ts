@@ -91,6 +91,7 @@ export function networkFailure(error: unknown, { method, url }: { method: string
   if (code === "ENOTFOUND")
     return new RegistryFailure("unavailable", `there is no host ${url.hostname}`, {
       code: "registry.host-unknown",
+      hint: "Check its name, and whether this machine can look names up.",
       exchange,
       cause: error,
     });

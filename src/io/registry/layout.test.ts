@@ -75,3 +75,23 @@ test("a directory that is no layout is named", async () => {
   await expect(openLayout(scratch)).rejects.toMatchObject({ code: "oci.layout-missing", subject: scratch });
   expect(await readFile(join(scratch, "tags/oci-layout"), "utf8")).toContain("1.0.0");
 });
+
+test("a layout that lacks its index, or a manifest that a tag names, is broken: not one without packages", async () => {
+  const root = join(scratch, "broken");
+  const layout = await openLayout(root, { create: true });
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  const manifest = encodeManifest({
+    mediaType: mediaTypes.ociManifest,
+    schemaVersion: 2,
+    config: config.descriptor,
+    layers: [],
+  });
+  const tag = parseTag("one");
+  await layout.blobs.write(config);
+  await layout.manifests.write(manifest, { tag });
+  await rm(join(root, "blobs/sha256", manifest.descriptor.digest.slice("sha256:".length)));
+  const broken = expect.objectContaining({ kind: "corrupt", code: "oci.layout-broken" });
+  await expect(layout.manifests.read(tag)).rejects.toEqual(broken);
+  await rm(join(root, "index.json"));
+  await expect(layout.manifests.read(tag)).rejects.toEqual(broken);
+});

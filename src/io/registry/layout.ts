@@ -50,7 +50,7 @@ export async function openLayout(
       checkInterrupted(call);
       const path = pathOf(descriptor.digest);
       if ((await sizeOf(path)) === undefined) throw blobMissing(label, descriptor.digest);
-      yield* verified(createReadStream(path, { highWaterMark: ioSize }), descriptor, path);
+      yield* verified(readStream(path), descriptor, path);
     },
     async write(content, call) {
       const path = pathOf(content.descriptor.digest);
@@ -68,7 +68,7 @@ export async function openLayout(
     if (size === undefined) return undefined;
     // A blob that is no manifest may be of any size: it is not read to find that out.
     if (size > maxMetadataSize) return undefined;
-    const bytes = await readFile(path);
+    const bytes = await readWhole(path);
     assertDigest(digestOf(bytes, algorithmOf(digest)), digest, path);
     const type = mediaType ?? mediaTypeOf(bytes, path);
     return type === undefined ? undefined : { descriptor: { mediaType: type, digest, size }, bytes };
@@ -84,8 +84,19 @@ export async function openLayout(
       const entry = entries.find((each) =>
         isDigest(reference) ? each.digest === reference : each.annotations?.[refName] === reference,
       );
-      const digest = isDigest(reference) ? reference : entry?.digest;
-      return digest === undefined ? undefined : readManifest(digest, entry?.mediaType);
+      if (isDigest(reference)) return readManifest(reference, entry?.mediaType);
+      if (entry === undefined) return undefined;
+      const manifest = await readManifest(entry.digest, entry.mediaType);
+      if (manifest !== undefined) return manifest;
+      throw new Failure(
+        "corrupt",
+        `${root} has no manifest ${entry.digest}, which its tag ${reference} names`,
+        {
+          code: "oci.layout-broken",
+          subject: root,
+          hint: "Copy the layout again from where it came from.",
+        },
+      );
     },
     async write(manifest, call) {
       const { digest } = manifest.descriptor;
@@ -173,7 +184,15 @@ function openIndex(root: string): LayoutIndex {
   let next: Promise<void> | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
-  const read = async (): Promise<ImageIndex> => decodeLayoutIndex(await readFile(path), path);
+  const read = async (): Promise<ImageIndex> => {
+    if ((await sizeOf(path)) === undefined)
+      throw new Failure("corrupt", `${root} is no whole OCI image layout: it has no index.json`, {
+        code: "oci.layout-broken",
+        subject: root,
+        hint: "Copy the layout again from where it came from.",
+      });
+    return decodeLayoutIndex(await readWhole(path), path);
+  };
   async function flush(): Promise<void> {
     const changes = waiting;
     waiting = [];
@@ -201,6 +220,7 @@ async function prepare(root: string, { create }: { create: boolean }): Promise<v
       throw new Failure("not-found", `${root} is no OCI image layout: it has no file oci-layout`, {
         code: "oci.layout-missing",
         subject: root,
+        hint: "Name the folder that holds oci-layout and index.json.",
       });
     await mkdir(join(root, "blobs", "sha256"), { recursive: true });
     await writeAtomically(
@@ -210,7 +230,7 @@ async function prepare(root: string, { create }: { create: boolean }): Promise<v
     await writeAtomically(marker, '{"imageLayoutVersion":"1.0.0"}');
     return;
   }
-  const json = parseJson(await readFile(marker), marker);
+  const json = parseJson(await readWhole(marker), marker);
   const version =
     typeof json === "object" && json !== null && "imageLayoutVersion" in json
       ? json.imageLayoutVersion
@@ -228,6 +248,22 @@ async function sizeOf(path: string): Promise<number | undefined> {
     return (await stat(path)).size;
   } catch (error) {
     if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw diskFailure(error, { doing: "read", path });
+  }
+}
+
+async function readWhole(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw diskFailure(error, { doing: "read", path });
+  }
+}
+
+async function* readStream(path: string): Bytes {
+  try {
+    yield* createReadStream(path, { highWaterMark: ioSize });
+  } catch (error) {
     throw diskFailure(error, { doing: "read", path });
   }
 }

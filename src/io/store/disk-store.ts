@@ -160,6 +160,7 @@ async function readDatabase(path: string): Promise<Database> {
       throw new Failure("usage", `${path} cannot be a store's database: a file is in the way`, {
         code: "store.not-a-directory",
         subject: path,
+        hint: "Name the root of an install tree, or a new place, with --store.",
         cause: error,
       });
     throw diskFailure(error, { doing: "read", path });
