@@ -26,6 +26,7 @@ export async function storeCheck(options: StoreCheckOptions = {}): Promise<Store
   await using workers = createWorkers({ threads: jobs });
   const report = await checkStore(await store.readDatabase(context), {
     signal: context.signal,
+    survey: await store.survey(),
     verify: (prefix, call) => workers.run("verify", prefix, call),
     jobs,
   });

@@ -4,7 +4,7 @@ import { mapLimited } from "../base/limit.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { checkHash } from "../spec/hash-check.js";
 import { type Database, type InstallRecord, refCountsOf, specFormatOf } from "../store/database.js";
-import type { Store } from "../store/store.js";
+import type { Store, Survey } from "../store/store.js";
 import type { Deviation, Verified } from "./verify.js";
 
 /** Something that is not as it should be in a store. */
@@ -33,7 +33,17 @@ export type StoreProblem =
       readonly needs: DagHash;
     }
   | { readonly type: "hash-mismatch"; readonly hash: DagHash; readonly name: string }
-  | { readonly type: "ref-count"; readonly hash: DagHash; readonly name: string; readonly counted: number };
+  | { readonly type: "ref-count"; readonly hash: DagHash; readonly name: string; readonly counted: number }
+  | Leftover;
+
+/** Something on the disk that the database does not know of. */
+export type Leftover =
+  /** A whole package, as a process that was killed leaves it: the next install of it records it. */
+  | { readonly type: "prefix-unknown"; readonly path: string }
+  /** A short path that leads to nothing that is installed. */
+  | { readonly type: "alias-broken"; readonly path: string; readonly target: string }
+  /** What a process that was killed had not finished. */
+  | { readonly type: "staging-abandoned"; readonly path: string };
 
 export interface StoreReport {
   readonly packages: number;
@@ -42,6 +52,8 @@ export interface StoreReport {
 }
 
 export interface StoreCheckOptions extends Call {
+  /** What is on the disk beside the database. */
+  readonly survey?: Survey | undefined;
   readonly verify: (prefix: string, call: Call) => Promise<Verified>;
   /** Prefixes looked at at once. */
   readonly jobs?: number | undefined;
@@ -68,8 +80,22 @@ export async function checkStore(database: Database, options: StoreCheckOptions)
   return {
     packages: installed.length,
     files,
-    problems: [...recordProblems(database), ...found.flat()],
+    problems: [...recordProblems(database), ...found.flat(), ...leftovers(installed, options.survey)],
   };
+}
+
+function leftovers(installed: readonly InstallRecord[], survey: Survey | undefined): readonly Leftover[] {
+  if (survey === undefined) return [];
+  const known = new Set(installed.map(({ path }) => path));
+  return [
+    ...survey.prefixes
+      .filter((path) => !known.has(path))
+      .map((path) => ({ type: "prefix-unknown", path }) as const),
+    ...survey.aliases
+      .filter(({ target }) => !known.has(target))
+      .map((alias) => ({ type: "alias-broken", ...alias }) as const),
+    ...survey.abandoned.map((path) => ({ type: "staging-abandoned", path }) as const),
+  ];
 }
 
 function recordProblems({ version, records }: Database): StoreProblem[] {
@@ -92,8 +118,15 @@ function recordProblems({ version, records }: Database): StoreProblem[] {
   });
 }
 
+const mended: ReadonlySet<StoreProblem["type"]> = new Set([
+  "prefix-missing",
+  "ref-count",
+  "alias-broken",
+  "staging-abandoned",
+]);
+
 /**
- * Mends what can be mended without a mirror: counts, and records of packages whose prefix is gone, which become not
+ * Mends what can be mended without a mirror: leftovers of the store's own, counts, and records of packages whose prefix is gone, which become not
  * installed, so that the next install fetches them.
  * @returns the problems that are left
  */
@@ -102,7 +135,9 @@ export async function repairStore(
   store: Store,
   call: Call = {},
 ): Promise<readonly StoreProblem[]> {
-  const gone = new Set(problems.filter(({ type }) => type === "prefix-missing").map(({ hash }) => hash));
+  const gone = new Set(
+    problems.flatMap((problem) => (problem.type === "prefix-missing" ? [problem.hash] : [])),
+  );
   const miscounted = problems.some(({ type }) => type === "ref-count");
   if (gone.size > 0 || miscounted)
     await store.updateDatabase((database) => {
@@ -114,5 +149,10 @@ export async function repairStore(
       // Counts are never taken over: they are made anew whenever the database is written.
       return { ...database, records };
     }, call);
-  return problems.filter(({ type }) => type !== "prefix-missing" && type !== "ref-count");
+  for (const problem of problems)
+    if (problem.type === "alias-broken") await store.removeAlias(problem.path, problem.target);
+  // Whoever opens staging clears what dead processes left.
+  if (problems.some(({ type }) => type === "staging-abandoned"))
+    await (await store.openStaging())[Symbol.asyncDispose]();
+  return problems.filter(({ type }) => !mended.has(type));
 }

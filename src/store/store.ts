@@ -38,8 +38,19 @@ export interface Store {
   provideAlias(alias: string, prefix: string): Promise<void>;
   /** Removes an alias if it leads to this prefix. */
   removeAlias(alias: string, prefix: string): Promise<void>;
+  /** What stands in the store, whatever its database says. */
+  survey(): Promise<Survey>;
   /** A private place on the store's file system; removed when disposed, or by the next process if this one dies. */
   openStaging(): Promise<Staging>;
+}
+
+/** Paths are absolute. */
+export interface Survey {
+  /** Directories that are packages by their own metadata. */
+  readonly prefixes: readonly string[];
+  readonly aliases: readonly { readonly path: string; readonly target: string }[];
+  /** Staging of processes that died. */
+  readonly abandoned: readonly string[];
 }
 
 export interface PackageLocks extends AsyncDisposable {

@@ -1,4 +1,13 @@
-import { appendFileSync, chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkStore, repairStore } from "../../src/install/store-check.js";
@@ -30,6 +39,7 @@ async function freshStore(length = 40): Promise<void> {
 const prefixOf = async (hash: DagHash) => (await store.readDatabase()).records.get(hash)?.path ?? "";
 const check = async () =>
   await checkStore(await store.readDatabase(), {
+    survey: await store.survey(),
     verify: async (prefix) => verifyPrefix(prefix, installFiles),
   });
 
@@ -102,6 +112,31 @@ test.skipIf(!hasShared)(
     const { installed } = await installFrom({ layout, root, cache, roots: [{ hash: greet }] });
     expect(installed.map(({ spec }) => spec.hash)).toEqual([zlib]);
     expect((await check()).problems).toEqual([]);
+  },
+);
+
+test.skipIf(!hasShared)(
+  "what killed processes left on the disk is told, and what is ours is cleared",
+  async () => {
+    await freshStore(70);
+    expect((await check()).problems).toEqual([]);
+    const abandoned = join(root, ".stowage-staging", "0123456789abcd");
+    mkdirSync(join(abandoned, "0"), { recursive: true });
+    symlinkSync(join(root, "gone"), join(root, ".a", "aaaaaaa"));
+    await store.updateDatabase(({ version, records }) => ({
+      version,
+      records: new Map([...records].filter(([hash]) => hash !== greet)),
+    }));
+    const report = await check();
+    expect(report.problems.map(({ type }) => type).toSorted()).toEqual([
+      "alias-broken",
+      "alias-broken",
+      "prefix-unknown",
+      "staging-abandoned",
+    ]);
+    expect((await repairStore(report, store)).map(({ type }) => type)).toEqual(["prefix-unknown"]);
+    expect(existsSync(abandoned)).toBe(false);
+    expect((await check()).problems.map(({ type }) => type)).toEqual(["prefix-unknown"]);
   },
 );
 

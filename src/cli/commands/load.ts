@@ -8,9 +8,9 @@ export const loadCommand: CommandDefinition = {
     command.argument("<specs...>", "installed packages, one each");
     for (const shell of shells) command.option(`--${shell}`, `commands for ${shell}`);
     examples(command, [
+      ["stowage load --fish greet | source", "in fish"],
       ['eval "$(stowage load --sh greet)"', "in sh, bash and zsh"],
       ["eval `stowage load --csh greet`", "in csh and tcsh"],
-      ["stowage load --fish greet | source", "in fish"],
     ]);
   },
   async run({ given, options }) {

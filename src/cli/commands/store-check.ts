@@ -36,7 +36,7 @@ export const storeCheckCommand: CommandDefinition = {
 };
 
 function describe(problem: StoreProblem): string {
-  const who = `${problem.name}/${problem.hash.slice(0, 7)}`;
+  const who = "hash" in problem ? `${problem.name}/${problem.hash.slice(0, 7)}` : problem.path;
   switch (problem.type) {
     case "prefix-missing":
       return `${who}: ${problem.path} is not there`;
@@ -48,6 +48,12 @@ function describe(problem: StoreProblem): string {
       return `${who}: needs /${problem.needs.slice(0, 7)}, which is not installed`;
     case "hash-mismatch":
       return `${who}: its spec has another hash`;
+    case "prefix-unknown":
+      return `${who}: a package that the database does not know; install it to record it, or remove it`;
+    case "alias-broken":
+      return `${who}: leads to ${problem.target}, where nothing is installed`;
+    case "staging-abandoned":
+      return `${who}: left by a process that was killed`;
     case "ref-count":
       return `${who}: needed by ${problem.counted}, but counted otherwise`;
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { checkInterrupted } from "../../base/call.js";
 import { Failure } from "../../base/failure.js";
@@ -17,7 +17,7 @@ import { writeAtomically } from "../disk/atomic.js";
 import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
 import { type LockFile, openLockFile } from "./lock-file.js";
 import { lock, packageLockRange, wholeFile } from "./locks.js";
-import { isThere, openStaging } from "./staging.js";
+import { isThere, listAbandoned, listed, openStaging } from "./staging.js";
 
 export interface StoreOptions {
   /** `config:install_tree:projections:all`; else what the store's packages follow, else Spack 1.x's. */
@@ -112,11 +112,35 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     removeAlias: async (alias, prefix) => {
       if ((await isThere(alias)) && (await readlink(alias)) === prefix) await rm(alias);
     },
+    survey: async () => ({
+      prefixes: await prefixesBelow(root, deepestPrefix),
+      aliases: await Promise.all(
+        (await listed(join(root, ".a"))).map(async (name) => {
+          const path = join(root, ".a", name);
+          return { path, target: await readlink(path) };
+        }),
+      ),
+      abandoned: locks ? await listAbandoned(join(root, ".stowage-staging")) : [],
+    }),
     openStaging: async () => {
       await makeDirectory(root);
       return await openStaging(join(root, ".stowage-staging"), { locks });
     },
   };
+}
+
+/** Directories between a store's root and its packages: no projection in use has more than four. */
+const deepestPrefix = 5;
+
+async function prefixesBelow(directory: string, depth: number): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const name of await listed(directory)) {
+    const path = join(directory, name);
+    if (name.startsWith(".") || !(await lstat(path)).isDirectory()) continue;
+    if (await isThere(join(path, ".spack", "spec.json"))) found.push(path);
+    else if (depth > 1) found.push(...(await prefixesBelow(path, depth - 1)));
+  }
+  return found;
 }
 
 interface Paths {

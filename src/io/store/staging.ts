@@ -21,7 +21,8 @@ export async function openStaging(parent: string, { locks }: { locks: boolean })
   try {
     await owner?.tryLock(byteOf(name));
     await mkdir(path);
-    if (locks) await removeAbandoned(parent);
+    if (locks)
+      for (const left of await listAbandoned(parent)) await rm(left, { recursive: true, force: true });
   } catch (error) {
     await owner?.close();
     throw diskFailure(error, { doing: "create", path });
@@ -64,16 +65,29 @@ export async function openStaging(parent: string, { locks }: { locks: boolean })
 
 const byteOf = (name: string) => ({ start: BigInt(`0x${name}`), length: 1n, exclusive: true });
 
-async function removeAbandoned(parent: string): Promise<void> {
-  const names = (await readdir(parent)).filter((name) => /^[0-9a-f]{14}$/.test(name));
+/** Directories of processes that ended. */
+export async function listAbandoned(parent: string): Promise<readonly string[]> {
+  const names = (await listed(parent)).filter((name) => /^[0-9a-f]{14}$/.test(name));
+  if (names.length === 0) return [];
   // Another opening of the file than the one that holds our own byte, so that byte looks locked here too.
   const probe = await openLockFile(join(parent, "lock"));
   try {
+    const abandoned: string[] = [];
     for (const name of names)
-      if ((await probe.tryLock(byteOf(name))) === undefined)
-        await rm(join(parent, name), { recursive: true, force: true });
+      if ((await probe.tryLock(byteOf(name))) === undefined) abandoned.push(join(parent, name));
+    return abandoned;
   } finally {
     await probe.close();
+  }
+}
+
+/** The names in a directory; none where there is no directory. */
+export async function listed(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT" || systemCodeOf(error) === "ENOTDIR") return [];
+    throw error;
   }
 }
 
