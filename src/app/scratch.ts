@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { systemCodeOf } from "../io/disk/disk-failure.js";
+import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 
 /** A file older than this (milliseconds) belongs to nobody, on whatever machine it was made. */
 const abandonedAfter = 3 * 24 * 3600 * 1000;
@@ -26,8 +26,13 @@ export function openScratch(directory: string): Scratch {
   };
 }
 
+/** @throws Failure `disk.denied`, `store.no-space` */
 async function clean(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw diskFailure(error, { doing: "make directory", path: directory });
+  }
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     if ((await isAbandoned(name, path)) === true) await rm(path, { force: true });

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const cli = fileURLToPath(new URL("../../dist/cli/stowage.js", import.meta.url));
+/** The built command. */
+export const cli = fileURLToPath(new URL("../../dist/cli/stowage.js", import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;

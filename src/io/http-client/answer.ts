@@ -96,6 +96,11 @@ export function unexpected(answer: Answer, why?: string): RegistryFailure {
       why,
       hint: "Check the address: a proxy, a login page or a web site answers there, no registry.",
     });
+  if (answer.status === 507)
+    return answerFailure("unavailable", answer, {
+      code: "registry.no-space",
+      hint: "The registry has no room left, or your quota there is used up: delete what is not needed, then try again.",
+    });
   return answerFailure(answer.status >= 500 ? "unavailable" : "unsupported", answer, {
     code: "registry.unexpected-answer",
     why,

@@ -26,7 +26,7 @@ export function transientAnswer(
       throttled: true,
       hint: "The registry limits how often it may be asked: wait, or use fewer --jobs.",
     });
-  if (status === 408 || (status >= 500 && status !== 501 && status !== 505))
+  if (status === 408 || (status >= 500 && status !== 501 && status !== 505 && status !== 507))
     return new TransientFailure("unavailable", describeAnswer(answer), {
       ...common,
       code: "registry.unavailable",
