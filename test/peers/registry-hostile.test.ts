@@ -322,6 +322,22 @@ test("storage at another host gets no credentials, nor does any but the registry
   expect(storage.asked.every(({ headers }) => headers["authorization"] === undefined)).toBe(true);
 });
 
+test("who was sent to another host and back comes without credentials", async () => {
+  let home = "";
+  await using storage = await startHostile(() => redirect(`${home}/v2/a/b/blobs/back`));
+  await using registry = await startHostile(({ path, headers }) => {
+    if (headers["authorization"] === undefined)
+      return { status: 401, headers: { "WWW-Authenticate": 'Basic realm="x"' } };
+    return path.endsWith("/back") ? body("a blob of 20 bytes..") : redirect(storage.url);
+  });
+  home = registry.url;
+  await using client = openTestClient(registry.url, { login });
+  await expect(pullBlob(client.open("a/b"))).rejects.toMatchObject({ kind: "denied" });
+  const back = registry.asked.filter(({ path }) => path.endsWith("/back"));
+  expect(back.length).toBeGreaterThan(0);
+  expect(back.every(({ headers }) => headers["authorization"] === undefined)).toBe(true);
+});
+
 test("what a registry says is shown without what a terminal would obey", async () => {
   const says = { ...json({ errors: [{ code: "NOPE", message: "\u001b[2J\u0007gone" }] }), status: 400 };
   const { message } = await refusal(() => says, readTag);

@@ -6,7 +6,7 @@ import type { Clock, Random } from "../../base/clock.js";
 import { redactUrl } from "../../base/redact.js";
 import { type CredentialStore, noCredentials } from "../../oci/credential.js";
 import { maxMetadataSize } from "../../oci/json.js";
-import { type AgentsOptions, openAgents, type TlsOptions } from "./agents.js";
+import { openAgents, type TlsOptions } from "./agents.js";
 import { type Answer, answerFailure, unexpected } from "./answer.js";
 import { type Access, type Authorizer, createAuthorizer } from "./authorizer.js";
 import { createHost, type Host, type Lane } from "./host.js";
@@ -97,7 +97,7 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
     insecure,
     environment: options.environment ?? process.env,
     idleTimeout,
-  } satisfies AgentsOptions);
+  });
   const hosts = new Map<string, Host>();
 
   function hostOf({ host }: URL): Host {
@@ -194,8 +194,10 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
     call: Call | undefined,
   ): Promise<Answer> {
     let { url } = request;
+    let isHome = true;
     for (let hops = 0; ; hops += 1) {
-      const isHome = request.access === undefined || url.origin === request.access.origin;
+      // Who was sent away does not come back with credentials, whoever sends them back.
+      isHome &&= url.origin === request.access?.origin;
       const answer = await dispatch({ ...request, url }, isHome ? authorization : undefined, call);
       const to = request.follow === false ? undefined : redirectOf(answer);
       if (to === undefined) return answer;
