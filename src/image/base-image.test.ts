@@ -7,7 +7,7 @@ import { mediaTypes } from "../oci/media-types.js";
 import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName, parseTag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
-import { copyLayers, readBaseImage } from "./base-image.js";
+import { baseAnnotations, copyLayers, readBaseImage, withoutBase } from "./base-image.js";
 import { composeImage } from "./compose.js";
 
 const registry = createMemoryRegistry();
@@ -77,4 +77,14 @@ test("layers are mounted from another repository of the same registry, and copie
     await copyLayers(base, { ...target, blobs: { ...target.blobs, write } });
     expect(outcomes).toEqual([name]);
   }
+});
+
+test("an image says which base it has; one that gets another says nothing of the old", async () => {
+  const base = await read({ architecture: "amd64" });
+  const title = { "org.opencontainers.image.title": "greet" };
+  expect(baseAnnotations(base)).toEqual({
+    "org.opencontainers.image.base.digest": platforms[0]?.digest,
+    "org.opencontainers.image.base.name": "memory/base:12",
+  });
+  expect(withoutBase({ ...title, ...baseAnnotations(base) })).toEqual(title);
 });

@@ -99,6 +99,12 @@ export const baseAnnotations = ({ manifest, repository, label }: BaseImage): Rec
 
 export const baseDigest = "org.opencontainers.image.base.digest";
 
+/** Annotations of an image that gets another base. */
+export const withoutBase = (annotations: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(annotations).filter(([name]) => !name.startsWith("org.opencontainers.image.base.")),
+  );
+
 /**
  * Refuses a base image for another platform than the packages.
  * @throws Failure `image.platform-wrong`

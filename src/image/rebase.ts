@@ -6,7 +6,7 @@ import type { Digest } from "../oci/digest.js";
 import { decodeImageManifest } from "../oci/manifest.js";
 import type { Manifest, Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import type { BaseImage } from "./base-image.js";
+import { type BaseImage, withoutBase } from "./base-image.js";
 import { type BuildOptions, buildImage, writeImage } from "./build-image.js";
 import { createEntryReader, readClosure } from "./closure.js";
 import { packageConfig } from "./package-image.js";
@@ -70,7 +70,7 @@ export async function rebasePackages(
       ...options,
       base,
       config: packageConfig(entry.config),
-      annotations: entry.image.annotations,
+      annotations: withoutBase(entry.image.annotations ?? {}),
     });
     await writeImage(image, repository, { ...call, tag, replaces: entry.manifest.descriptor.digest });
     rebased.push({ spec, tag, manifest: image.manifest.descriptor.digest });

@@ -14,6 +14,7 @@ import { decodeImageConfig } from "../../src/oci/image-config.js";
 import { decodeImageManifest } from "../../src/oci/manifest.js";
 import { mediaTypes } from "../../src/oci/media-types.js";
 import { parseTag } from "../../src/oci/reference.js";
+import { stowage } from "../support/cli.js";
 import { openTestClient } from "../support/client.js";
 import { hasShared, scratchDirectory, shared, spackRoot, unpackStore } from "../support/fixtures.js";
 import { missingProgram, run, runInImage, startDockerRegistry } from "../support/peers.js";
@@ -209,6 +210,43 @@ describe.skipIf(!hasShared)("images composed of what is in a cache (needs ../sha
     expect(refused.failed.find(({ name }) => name === "gcc-runtime")?.failure.code).toBe(
       "image.not-runnable",
     );
+  });
+
+  test("the command line makes one, with its own program and labels, and says what it did", async () => {
+    const out = join(scratch.path, "cli");
+    const mirror = `oci-layout:${join(shared, "oci/cache")}`;
+    const args = ["--base-image", glibc, "--output", `oci:${out}:hello`, "--json"];
+    const settings = [
+      "--entrypoint",
+      "greet --where",
+      "--env",
+      "LANG=C",
+      "--label",
+      "team=core",
+      "--user",
+      "1000",
+    ];
+    const made = await stowage(["image", mirror, "greet", ...args, ...settings], { home: place.home });
+    expect(made.json()).toMatchObject({
+      image: `oci:${out}:hello`,
+      layers: 7,
+      packages: [{ name: "greet" }],
+    });
+    const { config } = await configIn(out, "hello");
+    expect(config).toMatchObject({
+      Entrypoint: ["greet", "--where"],
+      User: "1000",
+      Labels: { team: "core", "org.opencontainers.image.title": "tiny" },
+    });
+    expect(config?.Env).toContain("LANG=C");
+    // The base's Cmd would be arguments of the new program.
+    expect(config?.Cmd).toBeUndefined();
+    const refused = await stowage(["image", mirror, "greet", ...args, "--entrypoint", "[1]"], {
+      home: place.home,
+    });
+    expect(refused.code).toBe(2);
+    const unbased = await stowage(["image", mirror, "--rebase"], { home: place.home });
+    expect(unbased.stderr).toContain("--base-image");
   });
 
   test.each([
