@@ -9,7 +9,7 @@ const exitCodes = Object.fromEntries(
   ),
 );
 const meanings = {
-  partial: "some packages failed, the others were done",
+  partial: "some packages failed, others were done; where none was, the kind is that of what failed",
   usage: "the request is wrong: arguments, syntax, configuration",
   "not-found": "what was asked for is not there, and something that knows said so",
   denied: "credentials or permissions do not allow it",

@@ -4,7 +4,12 @@ import type { Descriptor } from "./descriptor.js";
 import { algorithmOf, createDigester, type Digest } from "./digest.js";
 
 export function corrupt(subject: string, found: string, cause?: unknown): Failure {
-  return new Failure("corrupt", `${subject} ${found}`, { code: "oci.blob-corrupt", subject, cause });
+  return new Failure("corrupt", `${subject} ${found}`, {
+    code: "oci.blob-corrupt",
+    subject,
+    hint: "Try again; if it stays so, what is stored there is damaged: push it again with --force.",
+    cause,
+  });
 }
 
 /** Streams that check themselves, and for which digest: a second check would cost as much as the transfer. */

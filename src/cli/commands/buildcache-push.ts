@@ -1,7 +1,8 @@
 import { Option } from "commander";
 import { type PushResult, push } from "../../app/push.js";
-import { Failure } from "../../base/failure.js";
+import type { Failure } from "../../base/failure.js";
 import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
+import { failedPart } from "../failed-part.js";
 import { formatSize, plural } from "../format.js";
 
 export const buildcachePush: CommandDefinition = {
@@ -97,14 +98,17 @@ export const buildcachePush: CommandDefinition = {
   },
 };
 
-function failureOf({ failed, mirror }: PushResult): Failure | undefined {
+function failureOf({ failed, pushed, present, mirror }: PushResult): Failure | undefined {
   const [first] = failed;
   if (first === undefined) return undefined;
   const { name, version, failure } = first;
   const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
-  return new Failure("partial", `could not push ${name}@${version}${others}: ${failure.message}`, {
+  return failedPart({
+    failures: failed.map((one) => one.failure),
+    done: pushed.length + present.length > 0,
+    message: `could not push ${name}@${version}${others}: ${failure.message}`,
     code: "push.partial",
     subject: mirror,
-    hint: failure.hint ?? "Push again: what is there already is not sent again.",
+    hint: "Push again: what is there already is not sent again.",
   });
 }

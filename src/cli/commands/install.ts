@@ -1,8 +1,9 @@
 import { Option } from "commander";
 import { type InstallResult, install } from "../../app/install.js";
-import { Failure } from "../../base/failure.js";
+import type { Failure } from "../../base/failure.js";
 import { formatShort } from "../../spec/format-concrete.js";
 import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
+import { failedPart } from "../failed-part.js";
 import { formatSize, plural, table } from "../format.js";
 
 export const installCommand: CommandDefinition = {
@@ -143,9 +144,12 @@ function failureOf({ failed, root, run, plan }: InstallResult): Failure | undefi
   const [first] = failed;
   if (first === undefined) return undefined;
   const others = failed.length > 1 ? ` (and ${failed.length - 1} more)` : "";
-  return new Failure(
-    "partial",
-    `could not install ${formatShort(first.spec)}${others}: ${first.failure.message}`,
-    { code: "install.partial", subject: root, hint: first.failure.hint },
-  );
+  const there = new Set([...run.installed, ...run.present].map(({ spec }) => spec.hash));
+  return failedPart({
+    failures: failed.map(({ failure }) => failure),
+    done: plan.roots.some((hash) => there.has(hash)),
+    message: `could not install ${formatShort(first.spec)}${others}: ${first.failure.message}`,
+    code: "install.partial",
+    subject: root,
+  });
 }

@@ -119,7 +119,10 @@ interface Meaning {
   readonly kind: FailureKind;
   readonly code: string;
   readonly found: string;
+  readonly hint?: string;
 }
+
+const freeSpace = "Free some space, or choose another place.";
 
 const meanings: Readonly<Record<string, Meaning>> = {
   ENOENT: { kind: "not-found", code: "disk.missing", found: "it does not exist" },
@@ -130,8 +133,13 @@ const meanings: Readonly<Record<string, Meaning>> = {
   EEXIST: { kind: "conflict", code: "disk.exists", found: "something is there already" },
   ENOTEMPTY: { kind: "conflict", code: "disk.exists", found: "a directory is there and not empty" },
   ELOOP: { kind: "conflict", code: "disk.is-link", found: "it is a symbolic link" },
-  ENOSPC: { kind: "unavailable", code: "store.no-space", found: "no space left there" },
-  EDQUOT: { kind: "unavailable", code: "store.no-space", found: "the disk quota is used up" },
+  ENOSPC: { kind: "unavailable", code: "store.no-space", found: "no space left there", hint: freeSpace },
+  EDQUOT: {
+    kind: "unavailable",
+    code: "store.no-space",
+    found: "the disk quota is used up",
+    hint: freeSpace,
+  },
   EMFILE: { kind: "unavailable", code: "disk.too-many-open", found: "too many files are open" },
   ENAMETOOLONG: { kind: "unsupported", code: "disk.name-too-long", found: "the name is too long" },
 };
@@ -149,6 +157,9 @@ function doing<T>(verb: string, path: string, work: () => T): T {
 /** The failure for an error of a file call; what no system call reported is a bug and stays as it is. */
 export function fileFailure(error: unknown, verb: string, path: string): unknown {
   if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return error;
-  const { kind, code, found } = meanings[String(error.code)] ?? { ...unknown, found: String(error.code) };
-  return new Failure(kind, `cannot ${verb} ${path}: ${found}`, { code, subject: path, cause: error });
+  const { kind, code, found, hint } = meanings[String(error.code)] ?? {
+    ...unknown,
+    found: String(error.code),
+  };
+  return new Failure(kind, `cannot ${verb} ${path}: ${found}`, { code, subject: path, hint, cause: error });
 }
