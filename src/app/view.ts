@@ -67,11 +67,11 @@ export async function view(
 
 function conflictFailure(root: string, conflicts: readonly ViewConflict[]): Failure {
   const shown = conflicts.slice(0, 5).map((conflict) => {
-    const { spec, other } = conflict;
-    const owner = other === undefined ? "it is there already" : `${formatShort(other)} has it`;
-    return conflict.type === "package"
-      ? `${formatShort(spec)} beside ${other === undefined ? "" : formatShort(other)}`
-      : `${conflict.name} of ${formatShort(spec)}: ${owner}`;
+    const who = formatShort(conflict.spec);
+    if (conflict.type === "package") return `${who} beside ${formatShort(conflict.other)}`;
+    const owner =
+      conflict.other === undefined ? "it is there already" : `${formatShort(conflict.other)} has it`;
+    return `${conflict.name} of ${who}: ${owner}`;
   });
   const more = conflicts.length > shown.length ? `; and ${conflicts.length - shown.length} more` : "";
   const isPackage = conflicts.some(({ type }) => type === "package");

@@ -1,4 +1,6 @@
 import type { Files, FileType } from "../archive/files.js";
+import { textOf } from "../base/bytes.js";
+import { Failure } from "../base/failure.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { decodeSpecFile } from "../spec/spec-file.js";
 
@@ -117,8 +119,21 @@ function packageIn(root: string, name: string, files: Files): ConcreteSpec | und
   const target = there.type === "symlink" ? files.readLink(path) : path;
   // The package was uninstalled, and its links lead nowhere.
   if (files.stat(target) === undefined) return undefined;
-  const graph = decodeSpecFile(JSON.parse(Buffer.from(readWhole(target, files)).toString()), target);
+  const graph = decodeSpecFile(parseJson(readWhole(target, files), target), target);
   return graph.roots[0] === undefined ? undefined : graph.nodes.get(graph.roots[0]);
+}
+
+function parseJson(bytes: Uint8Array, subject: string): unknown {
+  try {
+    return JSON.parse(textOf(bytes) ?? "");
+  } catch (cause) {
+    throw new Failure("corrupt", `${subject} is not JSON`, {
+      code: "spec.invalid",
+      subject,
+      hint: "The view was cut off while it was made: remove this file, and make the view again.",
+      cause,
+    });
+  }
 }
 
 export function readWhole(path: string, files: Files): Uint8Array {

@@ -86,7 +86,9 @@ export const installCommand: CommandDefinition = {
           );
           const wanted = plan.packages.filter(({ state }) => state === "fetch").length;
           yield `${plural(wanted, "package")} to install, ${formatSize(plan.bytes)} to fetch`;
-          for (const problem of plan.problems) yield `${paint("red", "problem:")} ${problem.message}`;
+          // The first one is the command's failure.
+          for (const problem of plan.problems.slice(1))
+            yield `${paint("red", "problem:")} ${problem.message}`;
           return;
         }
         for (const { spec, prefix, problems } of run.installed) {
