@@ -18,8 +18,9 @@ export async function run(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  { timeout = 120_000 }: { readonly timeout?: number } = {},
 ): Promise<string> {
-  const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 26, timeout: 120_000 };
+  const options = { env: { ...process.env, ...env }, maxBuffer: 1 << 26, timeout };
   const { stdout } = await promisify(execFile)(program, args, options);
   return stdout;
 }
