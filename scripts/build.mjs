@@ -35,8 +35,9 @@ export async function build({ types = true, clean = false } = {}) {
       ...shared,
       entryPoints: present({ stowage: "src/cli/main.ts", worker: "src/io/workers/worker.ts" }),
       outdir: "dist/cli",
-      minify: true,
-      keepNames: true,
+      // Names stay: errors show them. (keepNames instead would set the name of every closure when it is made.)
+      minifySyntax: true,
+      minifyWhitespace: true,
       external,
       // Bundled CommonJS packages call require(); an ES module has none.
       banner: {

@@ -21,6 +21,21 @@ const largestRatio = 200;
 /** What no limit of the ratio is needed for: one package may well be so large (bytes). */
 const defaultAllowance = 8 * 1024 ** 3;
 
+/** Bytes of both sides. */
+export type GzipSizes = Pick<GzipSummary, "size" | "contentSize">;
+
+/** @throws Failure `archive.bomb` for content that grows as no package does */
+export function refuseBomb(
+  { size, contentSize }: GzipSizes,
+  { subject, allowance = defaultAllowance }: GunzipOptions,
+): void {
+  if (contentSize <= allowance || contentSize <= largestRatio * size) return;
+  throw new Failure("corrupt", `refused to inflate ${subject}: it grows more than ${largestRatio} times`, {
+    code: "archive.bomb",
+    subject,
+  });
+}
+
 /**
  * Inflates a gzip stream, while the next chunk is inflated in another thread. Both sides are hashed: compare the
  * summary, which is what the generator returns, with what was promised before anything made of the content is used.
@@ -32,7 +47,7 @@ export async function* inflate(
   compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: GunzipOptions,
 ): AsyncGenerator<Uint8Array, GzipSummary> {
-  const { subject, allowance = defaultAllowance } = options;
+  const { subject } = options;
   const hash = createHash("sha256");
   const contentHash = createHash("sha256");
   let size = 0;
@@ -67,15 +82,7 @@ export async function* inflate(
     for await (const chunk of stream) {
       contentHash.update(chunk);
       contentSize += chunk.byteLength;
-      if (contentSize > allowance && contentSize > largestRatio * size)
-        throw new Failure(
-          "corrupt",
-          `refused to inflate ${subject}: it grows more than ${largestRatio} times`,
-          {
-            code: "archive.bomb",
-            subject,
-          },
-        );
+      refuseBomb({ size, contentSize }, options);
       yield chunk;
     }
     await fed;
@@ -117,7 +124,7 @@ export async function gunzip(
 const isZlibError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && String(error.code).startsWith("Z_");
 
-function invalid(cause: Error, subject: string): Failure {
+export function invalid(cause: Error, subject: string): Failure {
   return new Failure("corrupt", `cannot inflate ${subject}: ${cause.message}`, {
     code: "archive.gzip-invalid",
     subject,

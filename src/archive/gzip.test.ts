@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { gunzipHere, openInflater } from "./gunzip-here.js";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { gunzip } from "./gunzip.js";
 import { gzip } from "./gzip.js";
 
@@ -83,36 +84,59 @@ test("gzip() waits for a slow writer, and fails with its error", async () => {
   await expect(failing).rejects.toThrow("disk full");
 });
 
-test.each([
-  ["cut short", (bytes: Buffer) => bytes.subarray(0, -9)],
-  [
-    "damaged",
-    (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 2000), Buffer.alloc(100), bytes.subarray(2100)]),
-  ],
-  ["no gzip", () => Buffer.from("not gzip at all")],
-])("gunzip() refuses what is %s", async (_, damage) => {
-  const { bytes } = await compressed([sample(100_000)]);
-  const reading = gunzip([damage(bytes)], () => undefined, { subject: "layer" });
-  await expect(reading).rejects.toMatchObject({ code: "archive.gzip-invalid", subject: "layer" });
+describe.each([
+  ["gunzip", gunzip],
+  ["gunzipHere", gunzipHere],
+])("%s()", (_name, gunzip) => {
+  test.each([
+    ["cut short", (bytes: Buffer) => bytes.subarray(0, -9)],
+    [
+      "damaged",
+      (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 2000), Buffer.alloc(100), bytes.subarray(2100)]),
+    ],
+    ["no gzip", () => Buffer.from("not gzip at all")],
+  ])("refuses what is %s", async (_, damage) => {
+    const { bytes } = await compressed([sample(100_000)]);
+    const reading = gunzip([damage(bytes)], () => undefined, { subject: "layer" });
+    await expect(reading).rejects.toMatchObject({ code: "archive.gzip-invalid", subject: "layer" });
+  });
+
+  test("refuses a bomb, past what any content may have", async () => {
+    const { bytes } = await compressed([Buffer.alloc(3_000_000)]);
+    const options = { subject: "layer", allowance: 1_000_000 };
+    await expect(gunzip([bytes], () => undefined, options)).rejects.toMatchObject({ code: "archive.bomb" });
+    const honest = await compressed([sample(3_000_000)]);
+    await expect(gunzip([honest.bytes], () => undefined, options)).resolves.toMatchObject({
+      size: honest.summary.size,
+      contentSize: 3_000_000,
+    });
+  });
+
+  test("fails with the error of its source, and with that of its sink", async () => {
+    const { bytes } = await compressed([sample(3_000_000)]);
+    async function* broken() {
+      yield bytes.subarray(0, 100_000);
+      throw new Error("connection reset");
+    }
+    await expect(gunzip(broken(), () => undefined, { subject: "it" })).rejects.toThrow("connection reset");
+    const full = () => {
+      throw new Error("disk full");
+    };
+    await expect(gunzip([bytes], full, { subject: "it" })).rejects.toThrow("disk full");
+  });
+
+  test("gives what gzip wrote, in several members, from chunks of any size", async () => {
+    const content = sample(1_500_000);
+    const bytes = Buffer.concat([gzipSync(content), gzipSync("end")]);
+    const chunks = [bytes.subarray(0, 1), bytes.subarray(1, 777), bytes.subarray(777)];
+    const back: Buffer[] = [];
+    await gunzip(chunks, (piece) => void back.push(Buffer.from(piece)), { subject: "it" });
+    expect(Buffer.concat(back).equals(Buffer.concat([content, Buffer.from("end")]))).toBe(true);
+  });
 });
 
-test("gunzip() refuses a bomb, past what any content may have", async () => {
-  const { bytes } = await compressed([Buffer.alloc(3_000_000)]);
-  const options = { subject: "layer", allowance: 1_000_000 };
-  await expect(gunzip([bytes], () => undefined, options)).rejects.toMatchObject({ code: "archive.bomb" });
-  const honest = await compressed([sample(3_000_000)]);
-  await expect(gunzip([honest.bytes], () => undefined, options)).resolves.toEqual(honest.summary);
-});
-
-test("gunzip() fails with the error of its source, and with that of its sink", async () => {
-  const { bytes } = await compressed([sample(3_000_000)]);
-  async function* broken() {
-    yield bytes.subarray(0, 100_000);
-    throw new Error("connection reset");
-  }
-  await expect(gunzip(broken(), () => undefined, { subject: "it" })).rejects.toThrow("connection reset");
-  const full = () => {
-    throw new Error("disk full");
-  };
-  await expect(gunzip([bytes], full, { subject: "it" })).rejects.toThrow("disk full");
+test("this Node inflates without a stream", () => {
+  const inflater = openInflater();
+  expect(inflater).toBeDefined();
+  inflater?.close();
 });

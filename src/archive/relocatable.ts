@@ -6,8 +6,10 @@ export type Relocatable = "binary" | "text" | undefined;
 
 /** Looks at files as they are read; one scan a file, its chunks in order. */
 export interface RelocatableScanner {
-  /** Of a whole file. */
-  classify(content: Uint8Array): Relocatable;
+  /** Whether a whole file names one of the prefixes, wherever it stands. */
+  names(content: Uint8Array): boolean;
+  /** Of a whole file; `named` is what `names` says of it. */
+  classify(content: Uint8Array, named?: boolean): Relocatable;
   /** Of a file in chunks; the first holds at least 8 bytes unless the file is shorter. */
   start(): { update(chunk: Uint8Array): void; end(): Relocatable };
 }
@@ -62,12 +64,19 @@ export function createRelocatableScanner(prefixes: readonly string[]): Relocatab
     };
   };
 
+  const names: RelocatableScanner["names"] = (content) => {
+    const buffer = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    return needles.some((needle) => buffer.includes(needle));
+  };
+
   return {
     start,
-    classify: (content) => {
+    names,
+    classify: (content, named = names(content)) => {
       if (content.byteLength < 8) return undefined;
       if (isExecutable(content)) return "binary";
-      // Most files name no prefix: only one that does is tested for being text.
+      // Most files name no prefix: only one that does is looked at closer.
+      if (!named) return undefined;
       if (!found(Buffer.from(content.buffer, content.byteOffset, content.byteLength), true)) return undefined;
       const text = createTextTest();
       return text.update(content) && text.end() ? "text" : undefined;

@@ -7,6 +7,7 @@ import {
   isUnverified,
   type ManifestEntry,
 } from "../store/install-manifest.js";
+import { base32 } from "./base32.js";
 import type { InstallFiles, UpdateFile } from "./files.js";
 import type { WrittenEntry } from "./package-writer.js";
 
@@ -56,7 +57,8 @@ function writeMetadata({ directory, metadata }: FinishJob, files: InstallFiles):
   return [...metadata].map(([name, content]) => {
     using file = files.create(`${directory}/${name}`, 0o644);
     file.write(content);
-    return { name, type: "file", executable: false, sha1: createHash("sha1").update(content).digest() };
+    const hash = base32(createHash("sha1").update(content).digest());
+    return { name, type: "file", executable: false, hash };
   });
 }
 
@@ -72,15 +74,14 @@ function hashesOf(
   { at, files, exists }: Settling,
 ): ReadonlyMap<string, string> {
   const hashes = new Map<string, string>();
-  for (const { name, type, sha1, elf, existing } of entries) {
-    const known = existing === undefined ? undefined : hashes.get(existing);
-    if (known !== undefined) hashes.set(name, known);
-    else if (sha1 !== undefined) hashes.set(name, base32(sha1));
+  for (const { name, type, hash, elf, existing } of entries) {
+    const known = existing === undefined ? hash : hashes.get(existing);
+    if (known !== undefined && elf !== true) hashes.set(name, known);
     else if (type === "file") {
       using file = files.update(at(name));
-      if (elf === true)
-        for (const { bytes, offset } of planRpathCleanup(file, exists)) file.write(bytes, offset);
-      hashes.set(name, base32(sha1Of(file)));
+      const patches = elf === true ? planRpathCleanup(file, exists) : [];
+      for (const { bytes, offset } of patches) file.write(bytes, offset);
+      hashes.set(name, patches.length === 0 && known !== undefined ? known : base32(sha1Of(file)));
     }
   }
   return hashes;
@@ -134,16 +135,4 @@ function sha1Of(file: UpdateFile): Uint8Array {
   const hash = createHash("sha1");
   for (let at = 0; at < file.size; at += pieceSize) hash.update(file.read(at, pieceSize));
   return hash.digest();
-}
-
-/** RFC 4648, upper case; SHA-1's 160 bits need no padding. */
-export function base32(bytes: Uint8Array): string {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 5) {
-    let high = 0;
-    for (const byte of bytes.subarray(at, at + 5)) high = high * 256 + byte;
-    for (let digit = 7; digit >= 0; digit -= 1) text += alphabet[Math.floor(high / 32 ** digit) % 32];
-  }
-  return text;
 }

@@ -123,8 +123,7 @@ async function unpack(
   const job = {
     subject: `${subject} from ${entry.label}`,
     hash: spec.buildHash ?? spec.hash,
-    digest: entry.layer.digest,
-    diffId: entry.diffId,
+    digest: blob.cached ? entry.layer.digest : undefined,
     directory,
     here,
     guesses: guessesOf(entry.graph, entry.spec),

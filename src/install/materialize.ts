@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import type { BinaryDistribution } from "../archive/binary-distribution.js";
-import { gunzip } from "../archive/gunzip.js";
+import { gunzipHere } from "../archive/gunzip-here.js";
 import { createUnpacker, type TreeSink, type Unpacked } from "../archive/unpack.js";
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
@@ -20,9 +21,8 @@ export interface MaterializeJob {
   readonly subject: string;
   /** DAG hash that the archive's prefix bears. */
   readonly hash: string;
-  /** Of the archive: `sha256:…`; the one of its content is preferred, since it is what is used. */
-  readonly digest: string;
-  readonly diffId: string | undefined;
+  /** Of the archive: `sha256:…`; undefined where it was checked while it was fetched just now. */
+  readonly digest: string | undefined;
   /** Where it is made: a path that nothing has. */
   readonly directory: string;
   readonly here: Prefixes;
@@ -121,19 +121,33 @@ async function unpackOnce(
     hash: job.hash,
     caseInsensitive: job.caseInsensitive,
   });
-  const { digest, diffId } = await gunzip(context.open(), (chunk) => unpacker.push(chunk), {
-    ...context,
-    subject,
-  });
-  const { digest: packed } = job;
-  const [wanted, got] = job.diffId?.startsWith("sha256:") ? [job.diffId, diffId] : [packed, digest];
-  if (wanted !== got && wanted.startsWith("sha256:"))
-    throw new Failure("corrupt", `${subject}: the archive should be ${wanted}, but is ${got}`, {
-      code: "install.blob-corrupt",
-      subject,
-      hint: "Try again; if it stays so, the mirror's copy is damaged: push the package again with --force.",
-    });
+  const archive = checked(context.open(), job);
+  await gunzipHere(archive, unpacker.push, { ...context, subject });
   return { unpacked: unpacker.end(), writer, origin };
+}
+
+/** The archive's bytes; the last come only if they are what was promised. */
+async function* checked(
+  archive: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { digest, subject }: MaterializeJob,
+): AsyncGenerator<Uint8Array> {
+  const [algorithm = "", wanted] = digest?.split(":") ?? [];
+  if (wanted === undefined) {
+    yield* archive;
+    return;
+  }
+  const hash = createHash(algorithm);
+  for await (const chunk of archive) {
+    hash.update(chunk);
+    yield chunk;
+  }
+  const got = hash.digest("hex");
+  if (got === wanted) return;
+  throw new Failure("corrupt", `${subject}: the archive should be ${digest}, but is ${algorithm}:${got}`, {
+    code: "install.blob-corrupt",
+    subject,
+    hint: "Try again; if it stays so, the mirror's copy is damaged: push the package again with --force.",
+  });
 }
 
 /** The spec is the one whose hash was checked; the manifest is of the files as they are here. */

@@ -10,6 +10,7 @@ import { leftoversIn } from "../relocate/scan.js";
 import { wrapShebang } from "../relocate/sbang.js";
 import { relocateText } from "../relocate/text.js";
 import type { InstallFiles } from "./files.js";
+import { base32 } from "./base32.js";
 import { type Prefixes, prefixPairs } from "./prefixes.js";
 import { relocateLarge } from "./large-file.js";
 
@@ -21,8 +22,8 @@ export interface WrittenEntry {
   readonly executable: boolean;
   /** What a hard link is another name of. */
   readonly existing?: string | undefined;
-  /** SHA-1 of a file's content where it was known while it was written: raw, base32 only in the manifest. */
-  readonly sha1?: Uint8Array | undefined;
+  /** SHA-1 of a file's content as it was written, in base32; undefined where it was changed on the disk. */
+  readonly hash?: string | undefined;
   /** May have an rpath, which is looked at again once all that it names is in place. */
   readonly elf?: boolean | undefined;
 }
@@ -80,7 +81,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   const allowed = [...aliases.values()];
   const relocated = { binary: new Set<string>(), text: new Set<string>(), links: new Set<string>() };
   const executables = new Set<string>();
-  const scratch = Buffer.allocUnsafeSlow(memoryLimit);
+  let scratch = Buffer.alloc(0);
   const pathOf = (name: string) => (name === "" ? directory : `${directory}/${name}`);
 
   const kindOf = (name: string, found: () => Relocatable): Relocatable => {
@@ -100,26 +101,34 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
     return result.bytes ?? content;
   };
 
-  const small = (name: string, executable: boolean): FileSink => {
+  const writeWhole = (name: string, executable: boolean, content: Uint8Array): void => {
+    // One search tells of most files that there is nothing to do.
+    const named = !isMetadata(name) && scanner.names(content);
+    const kind = kindOf(name, () => scanner.classify(content, named));
+    const moved = named ? relocate(name, content, kind) : content;
+    const final = (executable && wrapShebang(moved, { sbang: here.sbang, limit: shebangLimit })) || moved;
+    using file = create(name, executable);
+    file.write(final);
+    if (named && leftoversIn(final, map, { limit: 1, allowed }).length > 0) leftovers.push(name);
+    const hash = base32(createHash("sha1").update(final).digest());
+    written.push({ name, type: "file", executable, hash, elf: isElf(final) });
+  };
+
+  const small = (name: string, size: number, executable: boolean): FileSink => {
     let filled = 0;
+    let whole: Uint8Array | undefined;
     return {
       write: (chunk) => {
-        scratch.set(chunk, filled);
+        if (chunk.byteLength === size) whole = chunk;
+        else {
+          // Only files that span chunks are put together.
+          if (scratch.length < size)
+            scratch = Buffer.allocUnsafeSlow(Math.min(memoryLimit, Math.max(size, 2 * scratch.length)));
+          scratch.set(chunk, filled);
+        }
         filled += chunk.byteLength;
       },
-      end: () => {
-        const content = scratch.subarray(0, filled);
-        const kind = kindOf(name, () => scanner.classify(content));
-        const moved = relocate(name, content, kind);
-        const final = (executable && wrapShebang(moved, { sbang: here.sbang, limit: shebangLimit })) || moved;
-        using file = create(name, executable);
-        file.write(final);
-        if (!isMetadata(name) && leftoversIn(final, map, { limit: 1, allowed }).length > 0)
-          leftovers.push(name);
-        const elf = isElf(final);
-        const known = elf ? { elf } : { sha1: createHash("sha1").update(final).digest() };
-        written.push({ name, type: "file", executable, ...known });
-      },
+      end: () => writeWhole(name, executable, whole ?? scratch.subarray(0, filled)),
     };
   };
 
@@ -144,8 +153,8 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
           for (const prefix of result.aliased) aliased.add(prefix);
         }
         // What was changed on the disk is hashed when the package is finished.
-        const known = kind === undefined && elf !== true ? { sha1: sha1.digest() } : { elf };
-        written.push({ name, type: "file", executable, ...known });
+        const hash = kind === undefined ? base32(sha1.digest()) : undefined;
+        written.push({ name, type: "file", executable, hash, elf });
       },
     };
   };
@@ -179,7 +188,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
     },
     file: (name, { size, executable }) => {
       if (leaveOut.has(name)) return ignored;
-      return size <= memoryLimit ? small(name, executable) : large(name, executable);
+      return size <= memoryLimit ? small(name, size, executable) : large(name, executable);
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   type ManifestEntry,
 } from "../store/install-manifest.js";
 import type { InstallFiles } from "./files.js";
-import { base32 } from "./finish.js";
+import { base32 } from "./base32.js";
 
 /** A path that is not as it was installed. */
 export interface Deviation {

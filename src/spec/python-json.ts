@@ -10,8 +10,8 @@ export function pythonJson(value: unknown): string {
   return unusual.test(plain) ? slowJson(value) : plain;
 }
 
-/** Where the two may differ: characters to be escaped, keys that are numbers, numbers that are no short integers. */
-const unusual = /[^ -~]|[{,]"[0-9]+":|[:,[]-?[0-9](?![0-9]{0,14}[,\]}])/;
+/** Where the two may differ: characters to be escaped, keys that are numbers, numbers that are very large or small. */
+const unusual = /[^ -~]|[{,]"[0-9]+":|[:,[]-?(?=[0-9])(?!(?:0|[1-9][0-9]{0,14}(?:\.[0-9]+)?)[,\]}])/;
 
 function slowJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(slowJson).join(",")}]`;
@@ -38,7 +38,7 @@ const isIndex = (key: string): boolean => /^(?:0|[1-9][0-9]{0,9})$/.test(key);
  * greater key.
  */
 function entriesInOrder(object: object): [string, unknown][] {
-  const entries: [string, unknown][] = Object.entries(object);
+  const entries: [string, unknown][] = Object.entries(object).filter(([, member]) => member !== undefined);
   if (entries.length < 2 || !isIndex(entries[0]?.[0] ?? "")) return entries;
   const ordered = entries.filter(([key]) => !isIndex(key));
   for (const entry of entries.filter(([key]) => isIndex(key))) {

@@ -25,7 +25,7 @@ export const isUnverified = (below: string): boolean =>
   below === installManifestName || below.split("/").at(-1) === "install_times.json";
 
 export const encodeInstallManifest = (manifest: InstallManifest): string =>
-  pythonJson(Object.fromEntries([...manifest].map(([path, entry]) => [path, defined(entry)])));
+  pythonJson(Object.fromEntries(manifest));
 
 /** @throws Failure `store.manifest-corrupt` */
 export function decodeInstallManifest(text: string, subject: string): InstallManifest {
@@ -89,6 +89,3 @@ function decodeEntry(entry: JsonObject): ManifestEntry {
     size: entry["size"] === undefined ? undefined : number("size"),
   };
 }
-
-const defined = (entry: ManifestEntry): object =>
-  Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined));

@@ -144,7 +144,6 @@ test("a package of a store with its own layout is relocated by what its archive 
       subject: "zlib",
       hash,
       digest,
-      diffId: undefined,
       directory: staged,
       here: { sbang: "/new/bin/sbang", root: "/new", packages: new Map([[hash, prefix]]) },
       guesses: [],

@@ -1,4 +1,4 @@
-import { createSecureContext, rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import { type Environment, proxyFor } from "./proxy.js";
 
@@ -27,39 +27,44 @@ export interface Agents {
 }
 
 export function openAgents({ tls, insecure, environment, idleTimeout }: AgentsOptions): Agents {
+  let context: SecureContext | undefined;
   // One context for all connections: reading the authorities anew for each would cost more than its handshake.
-  const secureContext =
-    tls === undefined
-      ? undefined
-      : createSecureContext({
-          ...(tls.ca === undefined ? {} : { ca: [...rootCertificates, tls.ca] }),
-          ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-          ...(tls.key === undefined ? {} : { key: tls.key }),
-        });
-  const secured = {
-    rejectUnauthorized: insecure !== true,
-    ...(secureContext === undefined ? {} : { secureContext }),
+  const secured = (): { rejectUnauthorized: boolean; secureContext?: SecureContext } => {
+    const rejectUnauthorized = insecure !== true;
+    if (tls === undefined) return { rejectUnauthorized };
+    context ??= createSecureContext({
+      ...(tls.ca === undefined ? {} : { ca: [...rootCertificates, tls.ca] }),
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+    });
+    return { rejectUnauthorized, secureContext: context };
   };
   const options = {
     connectTimeout: Math.min(idleTimeout, 30_000),
     headersTimeout: idleTimeout,
     bodyTimeout: idleTimeout,
   };
-  const direct = new Agent({ ...options, connect: { ...secured, timeout: options.connectTimeout } });
+  const timeout = options.connectTimeout;
+  const plain = new Agent({ ...options, connect: { timeout } });
+  let secure: Agent | undefined;
   const proxies = new Map<string, ProxyAgent>();
   return {
     agentFor(url) {
       const proxy = proxyFor(url, environment);
-      if (proxy === undefined) return direct;
+      if (proxy === undefined && url.protocol === "http:") return plain;
+      if (proxy === undefined) {
+        secure ??= new Agent({ ...options, connect: { ...secured(), timeout } });
+        return secure;
+      }
       const known = proxies.get(proxy.href);
       if (known !== undefined) return known;
       // What is not TLS is not tunnelled: many proxies allow CONNECT to port 443 only.
-      const agent = new ProxyAgent({ ...options, uri: proxy.href, requestTls: secured, proxyTunnel: false });
+      const agent = new ProxyAgent({ ...options, uri: proxy.href, requestTls: secured(), proxyTunnel: false });
       proxies.set(proxy.href, agent);
       return agent;
     },
     async close() {
-      await Promise.all([direct, ...proxies.values()].map((agent) => agent.destroy()));
+      await Promise.all([plain, ...proxies.values(), ...(secure === undefined ? [] : [secure])].map((agent) => agent.destroy()));
     },
   };
 }

@@ -14,6 +14,9 @@ export interface BlobCacheOptions {
 
 const defaultLimit = 10 * 1024 ** 3;
 
+/** Chunks come small from the network; so many bytes of them are written by one call. */
+const writeSize = 1024 * 1024;
+
 /** A temporary file older than this (milliseconds) belongs to a process that ended. */
 const abandonedAfter = 24 * 3600 * 1000;
 
@@ -51,13 +54,26 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
         try {
           const digester = createDigester(algorithmOf(digest));
           let received = 0;
+          let waiting: Uint8Array[] = [];
+          let held = 0;
+          const flush = async () => {
+            for (let rest = held; rest > 0; ) {
+              const { bytesWritten } = await file.writev(waiting);
+              rest -= bytesWritten;
+              waiting = rest === 0 ? [] : [Buffer.concat(waiting).subarray(bytesWritten)];
+            }
+            held = 0;
+          };
           for await (const chunk of content.open(call)) {
             checkInterrupted(call);
             digester.update(chunk);
-            await file.writeFile(chunk);
+            waiting.push(chunk);
+            held += chunk.byteLength;
+            if (held >= writeSize) await flush();
             received += chunk.byteLength;
             call?.advanced?.(chunk.byteLength);
           }
+          await flush();
           if (received !== size || digester.digest() !== digest)
             throw new Failure("corrupt", `${digest} came with ${received} bytes of other content`, {
               code: "install.blob-corrupt",

@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { type FinishJob, finishPackage } from "../../install/finish.js";
 import { type Materialized, type MaterializeJob, materialize } from "../../install/materialize.js";
 import { type Verified, verifyPrefix } from "../../install/verify.js";
@@ -15,8 +15,23 @@ export const materializeTask = (input: MaterializeInput, context: TaskContext): 
   materialize(input, {
     ...context,
     files: installFiles,
-    open: () => createReadStream(input.archive, { highWaterMark: 256 * 1024 }),
+    open: () => chunksOf(input.archive),
   });
+
+/** Bytes read at once. */
+const chunkSize = 256 * 1024;
+
+/** A file in chunks; each is overwritten by the next. In between, the thread hears whether it is to stop. */
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+  using file = installFiles.open(path);
+  const buffer = Buffer.allocUnsafeSlow(chunkSize);
+  for (;;) {
+    const count = file.read(buffer);
+    await setImmediate();
+    if (count > 0) yield buffer.subarray(0, count);
+    if (count < chunkSize) return;
+  }
+}
 
 /** Makes an unpacked package ready for its prefix. */
 export async function finishTask(input: FinishJob): Promise<void> {
