@@ -64,19 +64,24 @@ export interface Installing {
   readonly staging: Staging;
   /** As it was when the package's lock was taken. */
   readonly database: Database;
-  /** Resolves when all that the package needs is at its prefix. */
-  readonly dependencies: () => Promise<void>;
 }
 
 /**
- * Installs one package: fetched, unpacked, and once its dependencies are in place, finished and put at its prefix.
+ * Installs one package: it is fetched and unpacked; then, once its dependencies are in place, what is returned
+ * finishes it and puts it at its prefix.
  * @throws Failure `store.prefix-exists`, `install.*`, `archive.*`, and what the mirror's stream throws
  */
-export async function installPackage(one: Fetch, installing: Installing): Promise<InstalledPackage> {
-  const { tools, options, staging, database, dependencies } = installing;
-  const { store, workers } = tools;
-  const { spec, prefix, entry, overwrite } = one;
-  if (!overwrite && (await store.isTaken(prefix))) return await adopt(one, installing);
+export async function startPackage(
+  one: Fetch,
+  installing: Installing,
+): Promise<() => Promise<InstalledPackage>> {
+  const { tools, options, database } = installing;
+  const { store } = tools;
+  const { prefix, entry, overwrite } = one;
+  if (!overwrite && (await store.isTaken(prefix))) {
+    const adopted = await adopt(one, installing);
+    return async () => adopted;
+  }
 
   const { graph } = entry;
   const here = prefixesHere(graph, { spec: entry.spec, database, layout: store.layout });
@@ -84,17 +89,35 @@ export async function installPackage(one: Fetch, installing: Installing): Promis
   const { made, directory } = await unpack(one, { ...installing, here, aliases });
   if (options.strict === true) refuseLeftovers(made, one);
   refuseProblems(made, { one, here, strict: options.strict ?? false });
-
-  await dependencies();
-  checkInterrupted(options);
   const used = new Map(made.aliased.map((hash) => [aliases.get(hash) ?? "", here.packages.get(hash) ?? ""]));
-  for (const [alias, target] of used) await store.provideAlias(alias, target);
-  await workers.finish(
+  return () => endPackage(one, { ...installing, made, directory, used });
+}
+
+async function endPackage(
+  one: Fetch,
+  {
+    tools,
+    options,
+    staging,
+    made,
+    directory,
+    used,
+  }: Installing & {
+    readonly made: Materialized;
+    readonly directory: string;
+    /** Alias to where it leads. */
+    readonly used: ReadonlyMap<string, string>;
+  },
+): Promise<InstalledPackage> {
+  const { spec, prefix, entry, overwrite } = one;
+  checkInterrupted(options);
+  for (const [alias, target] of used) await tools.store.provideAlias(alias, target);
+  await tools.workers.finish(
     {
       directory,
       prefix,
       written: made.written,
-      metadata: metadataOf(encodeSpecFile(subgraph(graph, entry.spec.hash)), used, entry),
+      metadata: metadataOf(encodeSpecFile(subgraph(entry.graph, entry.spec.hash)), used, entry),
       permissions: options.permissions ?? defaultPermissions,
     },
     options,

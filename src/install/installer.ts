@@ -7,7 +7,7 @@ import type { Staging } from "../store/store.js";
 import {
   type InstalledPackage,
   type InstallOptions,
-  installPackage,
+  startPackage,
   type InstallTools,
 } from "./install-package.js";
 import { assertInstallable, type Fetch, type InstallPlan, type Present } from "./plan.js";
@@ -121,8 +121,10 @@ async function runBatch(packages: readonly Fetch[], batch: Batch): Promise<Insta
           .map(({ hash }) => hash),
       broken,
       call: options,
-      work: async (one, dependencies) => {
-        installed.push({ one, done: await installPackage(one, { ...batch, database, dependencies }) });
+      sizeOf: ({ entry }) => entry.layer.size,
+      start: async (one) => {
+        const end = await startPackage(one, { ...batch, database });
+        return async () => void installed.push({ one, done: await end() });
       },
     });
     checkInterrupted(options);

@@ -59,12 +59,21 @@ export function openAgents({ tls, insecure, environment, idleTimeout }: AgentsOp
       const known = proxies.get(proxy.href);
       if (known !== undefined) return known;
       // What is not TLS is not tunnelled: many proxies allow CONNECT to port 443 only.
-      const agent = new ProxyAgent({ ...options, uri: proxy.href, requestTls: secured(), proxyTunnel: false });
+      const agent = new ProxyAgent({
+        ...options,
+        uri: proxy.href,
+        requestTls: secured(),
+        proxyTunnel: false,
+      });
       proxies.set(proxy.href, agent);
       return agent;
     },
     async close() {
-      await Promise.all([plain, ...proxies.values(), ...(secure === undefined ? [] : [secure])].map((agent) => agent.destroy()));
+      await Promise.all(
+        [plain, ...proxies.values(), ...(secure === undefined ? [] : [secure])].map((agent) =>
+          agent.destroy(),
+        ),
+      );
     },
   };
 }

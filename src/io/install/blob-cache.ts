@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkInterrupted } from "../../base/call.js";
-import { Failure } from "../../base/failure.js";
 import type { BlobCache } from "../../install/blob-cache.js";
-import { algorithmOf, createDigester, type Digest, hexOf } from "../../oci/digest.js";
+import { algorithmOf, type Digest, hexOf } from "../../oci/digest.js";
+import { verified } from "../../oci/verified.js";
 import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
 
 export interface BlobCacheOptions {
@@ -52,8 +52,6 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
         );
         const file = await open(temporary, "wx");
         try {
-          const digester = createDigester(algorithmOf(digest));
-          let received = 0;
           let waiting: Uint8Array[] = [];
           let held = 0;
           const flush = async () => {
@@ -64,22 +62,14 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
             }
             held = 0;
           };
-          for await (const chunk of content.open(call)) {
+          for await (const chunk of verified(content.open(call), content.descriptor, digest)) {
             checkInterrupted(call);
-            digester.update(chunk);
             waiting.push(chunk);
             held += chunk.byteLength;
             if (held >= writeSize) await flush();
-            received += chunk.byteLength;
             call?.advanced?.(chunk.byteLength);
           }
           await flush();
-          if (received !== size || digester.digest() !== digest)
-            throw new Failure("corrupt", `${digest} came with ${received} bytes of other content`, {
-              code: "install.blob-corrupt",
-              subject: digest,
-              hint: "Try again; if it stays so, the mirror's copy is damaged: push the package again with --force.",
-            });
         } finally {
           await file.close();
         }

@@ -15,6 +15,9 @@ port.on("message", (request: Request) => {
   else void run(request.id, request.name, request.input);
 });
 
+/** A message wakes the other thread: so many bytes go by before one is sent. */
+const toldAtOnce = 4 * 1024 * 1024;
+
 async function run(id: number, name: string, input: unknown): Promise<void> {
   const controller = new AbortController();
   running.set(id, controller);
@@ -22,10 +25,17 @@ async function run(id: number, name: string, input: unknown): Promise<void> {
     // The pool's `run` has checked name and input by type.
     const task: unknown = Object.hasOwn(tasks, name) ? Reflect.get(tasks, name) : undefined;
     if (typeof task !== "function") throw new Error(`no task is called "${name}"`);
+    let bytes = 0;
     const result: unknown = await task(input, {
       signal: controller.signal,
-      advanced: (bytes: number) => answer({ type: "advanced", id, bytes }),
+      advanced: (more: number) => {
+        bytes += more;
+        if (bytes < toldAtOnce) return;
+        answer({ type: "advanced", id, bytes });
+        bytes = 0;
+      },
     });
+    if (bytes > 0) answer({ type: "advanced", id, bytes });
     answer({ type: "done", id, result });
   } catch (error) {
     answer({ type: "failed", id, error: encodeError(error) });
