@@ -25,7 +25,7 @@ export async function updateIndex(
   const mirror = await context.mirror(mirrorName);
   await using registries = openRegistries(context);
   const repository = await registries.mirror(mirror, "push");
-  return updateStoredIndex(repository, {
+  return await updateStoredIndex(repository, {
     clock: systemClock,
     random: systemRandom,
     full: options.full,

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 test("a program pushes, lists, installs and finds with the library alone", async () => {
-  const { push, list, install, find, verify } = library;
+  const { push, updateIndex, list, install, find, verify } = library;
   const mirror = `oci+http://${registry.host}/cache`;
   const here = { env: { SPACK_DISABLE_LOCAL_CONFIG: "1" }, home: join(scratch.path, "home") };
   const events: string[] = [];
@@ -31,12 +31,13 @@ test("a program pushes, lists, installs and finds with the library alone", async
     specs: ["greet"],
     store: spackRoot,
     sysroot: scratch.path,
-    updateIndex: true,
     report: ({ type }) => events.push(type),
   });
   expect(pushed.pushed).toHaveLength(6);
   expect(new Set(events)).toEqual(new Set(["planned", "started", "advanced", "finished"]));
 
+  expect(await updateIndex(mirror, here)).toMatchObject({ packages: 6, written: true });
+  expect(await updateIndex(mirror, here)).toMatchObject({ packages: 6, written: false });
   const { packages } = await list({ ...here, mirror, specs: ["greet"] });
   expect(packages.map(({ spec }) => spec.version)).toEqual(["2.1.0"]);
 
