@@ -1,6 +1,9 @@
 import { Failure } from "../base/failure.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import type { Connection } from "../config/mirror.js";
+import type { Exclusion } from "../push/plan.js";
+import type { RecipeFacts } from "../push/recipe.js";
+import type { AbstractSpec } from "../spec/abstract-spec.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { createMatcher } from "../spec/matches.js";
@@ -58,14 +61,30 @@ export async function pushRoots(
 const inGroups = (groups: readonly string[] | undefined): string =>
   groups === undefined ? "" : ` in ${groups.length > 1 ? "groups" : "group"} ${groups.join(", ")}`;
 
-/** Whether a mirror takes a package: `include_binary` and `exclude_binary`, of which the latter wins. */
-export function mirrorFilter(
-  { include, exclude }: Pick<Connection, "include" | "exclude">,
-  graph: SpecGraph,
-): (spec: ConcreteSpec) => boolean {
+export interface ExclusionOptions {
+  /** The mirror's `include_binary` and `exclude_binary`, of which the latter wins. */
+  readonly filter: Pick<Connection, "include" | "exclude">;
+  readonly graph: SpecGraph;
+  /** What the recipe of a package tells; without it all may be redistributed. */
+  readonly recipe?: ((prefix: string, name: string) => RecipeFacts) | undefined;
+}
+
+/** Decides what is not for a mirror. */
+export function exclusions({
+  filter: { include, exclude },
+  graph,
+  recipe,
+}: ExclusionOptions): (spec: ConcreteSpec, prefix: string) => Exclusion | undefined {
   const matches = createMatcher(graph);
-  const [wanted, unwanted] = [include.map((text) => parseSpec(text)), exclude.map((text) => parseSpec(text))];
-  return (spec) =>
-    (wanted.length === 0 || wanted.some((query) => matches(spec, query))) &&
-    !unwanted.some((query) => matches(spec, query));
+  const [wanted, unwanted] = [include, exclude].map((texts) => texts.map((text) => parseSpec(text)));
+  const isAny = (spec: ConcreteSpec, queries: readonly AbstractSpec[] = []): boolean =>
+    queries.some((query) => matches(spec, query));
+  return (spec, prefix) => {
+    if (include.length > 0 && !isAny(spec, wanted)) return "filter";
+    if (isAny(spec, unwanted)) return "filter";
+    const forbidden = recipe?.(prefix, spec.name).unredistributable ?? [];
+    return forbidden.some((when) => when === "" || matches(spec, parseSpec(when)))
+      ? "redistribution"
+      : undefined;
+  };
 }

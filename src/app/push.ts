@@ -7,6 +7,7 @@ import { type OciEntry, readEntry } from "../buildcache/entry.js";
 import { type IndexResult, packageTags, updateIndex } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import { packageTag } from "../buildcache/tag.js";
+import { connectionOf } from "../config/mirror.js";
 import { copyLayers } from "../image/base-image.js";
 import { writeImage } from "../image/build-image.js";
 import { platformOf } from "../image/compose.js";
@@ -28,7 +29,7 @@ import { configuredInspections } from "./inspections.js";
 import { openInstalled } from "./installed.js";
 import { createLayerTools } from "./layer-tools.js";
 import { createPacker } from "./packer.js";
-import { mirrorFilter, pushRoots } from "./push-roots.js";
+import { exclusions, pushRoots } from "./push-roots.js";
 import { recipeIn } from "./recipe.js";
 import { openRegistries } from "./registries.js";
 import { timeOf } from "./source-date.js";
@@ -45,6 +46,8 @@ export interface PushOptions extends ImageMaking, StowageOptions {
   readonly only?: Selection | undefined;
   /** Push what was needed to build, too. */
   readonly withBuildDependencies?: boolean | undefined;
+  /** Push what its recipe forbids to redistribute, too. */
+  readonly private?: boolean | undefined;
   /** Replace what is there. */
   readonly force?: boolean | undefined;
   /** Stop at the first package that fails. */
@@ -90,8 +93,13 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
 
   const tags = new Set((await packageTags(repository, call)).values());
   const { only, withBuildDependencies, force, failFast } = options;
-  const accepts = mirror.push && mirrorFilter(mirror.push, graph);
-  const plan = planPush(database, roots, { only, withBuildDependencies, force, present: tags, accepts });
+  const recipe = (prefix: string, name: string) => recipeIn(locate(prefix), name);
+  const exclusionOf = exclusions({
+    filter: connectionOf(mirror, "push"),
+    graph,
+    recipe: options.private === true ? undefined : recipe,
+  });
+  const plan = planPush(database, roots, { only, withBuildDependencies, force, present: tags, exclusionOf });
   const missing = [...plan.missing, ...unknown].map(nameOf);
   if (options.strict && missing.length > 0)
     throw new Failure(
@@ -133,7 +141,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
     inspections: await configuredInspections(context),
     prefixOf: (hash) => database.records.get(hash)?.path,
-    recipe: (prefix, name) => recipeIn(locate(prefix), name),
+    recipe,
     jobs,
     force,
     failFast,

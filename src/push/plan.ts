@@ -16,9 +16,12 @@ export interface PushPlanOptions {
   readonly present: ReadonlySet<string>;
   /** Push again what the mirror has. */
   readonly force?: boolean | undefined;
-  /** Whether the mirror takes a package; by default it takes all. */
-  readonly accepts?: ((spec: ConcreteSpec) => boolean) | undefined;
+  /** Why a package is not pushed, where it is not; by default all are. */
+  readonly exclusionOf?: ((spec: ConcreteSpec, prefix: string) => Exclusion | undefined) | undefined;
 }
+
+/** The mirror's `include_binary` and `exclude_binary`, or a recipe that forbids to redistribute what it builds. */
+export type Exclusion = "filter" | "redistribution";
 
 export interface PlannedPackage {
   readonly spec: ConcreteSpec;
@@ -34,8 +37,8 @@ export interface PushPlan {
   readonly packages: readonly PlannedPackage[];
   /** Packages of the closure that are not installed here, so cannot be pushed. */
   readonly missing: readonly ConcreteSpec[];
-  /** Packages of the closure that the mirror does not take. */
-  readonly excluded: readonly ConcreteSpec[];
+  /** Packages of the closure that are not for this mirror. */
+  readonly excluded: readonly { readonly spec: ConcreteSpec; readonly reason: Exclusion }[];
 }
 
 /** The database as a graph of specs. */
@@ -47,7 +50,7 @@ export const graphOfDatabase = (database: Database, roots: readonly DagHash[]): 
 
 /** Decides what is pushed for `roots`; nothing is read but the database and the mirror's tags. */
 export function planPush(database: Database, roots: readonly DagHash[], options: PushPlanOptions): PushPlan {
-  const { only = "both", withBuildDependencies = false, present, force = false, accepts } = options;
+  const { only = "both", withBuildDependencies = false, present, force = false, exclusionOf } = options;
   const graph = graphOfDatabase(database, roots);
   const types: DependencyType[] = withBuildDependencies ? ["build", "link", "run"] : ["link", "run"];
   const chosen =
@@ -56,16 +59,17 @@ export function planPush(database: Database, roots: readonly DagHash[], options:
       : [...topologicalOrder(graph, { types })].reverse();
   const packages: PlannedPackage[] = [];
   const missing: ConcreteSpec[] = [];
-  const excluded: ConcreteSpec[] = [];
+  const excluded: PushPlan["excluded"][number][] = [];
   for (const spec of chosen) {
     if (spec.external !== undefined || (only === "dependencies" && roots.includes(spec.hash))) continue;
-    if (accepts?.(spec) === false) {
-      excluded.push(spec);
-      continue;
-    }
     const record = database.records.get(spec.hash);
     if (record?.path === undefined || !record.installed) {
       missing.push(spec);
+      continue;
+    }
+    const reason = exclusionOf?.(spec, record.path);
+    if (reason !== undefined) {
+      excluded.push({ spec, reason });
       continue;
     }
     const tag = packageTag(spec);

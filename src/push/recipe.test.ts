@@ -19,3 +19,11 @@ test("a recipe is found by the package's name, as it is or as Python has it", ()
   expect(isRecipeOf("/p/.spack/repos/builtin/packages/py-numpy/package.py", "py-numpy")).toBe(true);
   expect(isRecipeOf("/p/.spack/repos/builtin/packages/python/package.py", "py-numpy")).toBe(false);
 });
+
+test("what may not be redistributed is told, with its condition", () => {
+  const told = (line: string) => factsOf(`class A(Package):\n    ${line}\n`).unredistributable;
+  expect(told("redistribute(source=False, binary=False)")).toEqual([""]);
+  expect(told('redistribute(binary=False, when="@2: +gpl")')).toEqual(["@2: +gpl"]);
+  expect(told("redistribute(source=False)")).toBeUndefined();
+  expect(factsOf("class A(IntelOneApiLibraryPackage):\n    pass\n").unredistributable).toEqual([""]);
+});

@@ -15,7 +15,7 @@ import type { DagHash } from "../spec/dag-hash.js";
 import { topologicalOrder } from "../spec/graph.js";
 import { checksImages, type ImagedPackage, type Imaging, imagePackage } from "./imaging.js";
 import type { Packer } from "./packer.js";
-import type { PlannedPackage, PushPlan } from "./plan.js";
+import type { Exclusion, PlannedPackage, PushPlan } from "./plan.js";
 import { prefixesOf } from "./prefixes.js";
 
 /** A package in results: enough to name it anywhere. */
@@ -23,6 +23,10 @@ export interface PackageName {
   readonly name: string;
   readonly version: string;
   readonly hash: DagHash;
+}
+
+export interface ExcludedPackage extends PackageName {
+  readonly reason: Exclusion;
 }
 
 export interface PresentPackage extends PackageName {
@@ -46,8 +50,8 @@ export interface PushResult {
   readonly failed: readonly FailedPackage[];
   /** Not installed here, so not pushed. */
   readonly missing: readonly PackageName[];
-  /** The mirror does not take them (`include_binary`, `exclude_binary`). */
-  readonly excluded: readonly PackageName[];
+  /** Not for this mirror. */
+  readonly excluded: readonly ExcludedPackage[];
 }
 
 export interface PushOptions extends Imaging {
@@ -110,7 +114,7 @@ export async function runPush(
     ),
     failed: inOrder(failed),
     missing: plan.missing.map(nameOf),
-    excluded: plan.excluded.map(nameOf),
+    excluded: plan.excluded.map(({ spec, reason }) => ({ ...nameOf(spec), reason })),
   };
 }
 

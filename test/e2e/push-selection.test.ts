@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { spackRoot } from "../support/fixtures.js";
 import { pushingMachine } from "../support/push.js";
 import { startRegistry, type TestRegistry } from "../support/registry.js";
 
@@ -95,6 +96,29 @@ test("a mirror's include_binary and exclude_binary decide what it takes", async 
   const result = await machine.push("filtered", { specs: ["greet"] });
   expect(namesOf(result.pushed)).toEqual(["greet-data", "libgreet", "zlib"]);
   expect(namesOf(result.excluded)).toEqual(["bzip2", "gcc-runtime", "greet"]);
+});
+
+test("what its recipe forbids to redistribute is pushed with --private only", async () => {
+  const recipe = machine.locate(
+    `${spackRoot}/linux-x86_64/greet-data-2.0-66tf2rly7qekkbajxrrfqmqxlc53cana/.spack/repos/spack_repo/` +
+      "stowage_fixtures/packages/greet_data/package.py",
+  );
+  const before = readFileSync(recipe, "utf8");
+  const url = freshMirror();
+  try {
+    for (const [when, reasons] of [
+      [', when="@3:"', []],
+      [', when="@2.0"', ["redistribution"]],
+    ] as const) {
+      writeFileSync(recipe, `${before}\n    redistribute(binary=False${when})\n`);
+      const { excluded } = await machine.push(url, { specs: ["greet-data"], only: "package", force: true });
+      expect(excluded.map(({ reason }) => reason)).toEqual(reasons);
+    }
+    const all = await machine.push(url, { specs: ["greet-data"], force: true, private: true });
+    expect(namesOf(all.pushed)).toEqual(["greet-data"]);
+  } finally {
+    writeFileSync(recipe, before);
+  }
 });
 
 test("the digest file has a line for what was pushed and for what was there", async () => {

@@ -26,6 +26,7 @@ export const buildcachePush: CommandDefinition = {
         ]),
       )
       .option("--with-build-dependencies", "push what was needed to build, too")
+      .option("--private", "push what its recipe forbids to redistribute, too")
       .option("-f, --force", "push again what is there already")
       .option("--fail-fast", "stop at the first package that fails")
       .option("--strict", "fail where a dependency is not installed")
@@ -33,13 +34,7 @@ export const buildcachePush: CommandDefinition = {
       .option("-j, --jobs <n>", "how many packages to pack and upload at once")
       .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
       .option("--sysroot <dir>", "the store's paths are below this folder");
-    accept(command, [
-      "--rebuild-index",
-      "--without-build-dependencies",
-      "--allow-missing",
-      "-u, --unsigned",
-      "--private",
-    ]);
+    accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing", "-u, --unsigned"]);
     refuse(command, [
       ["--signed", "packages in registries are not signed yet"],
       ["-k, --key <key>", "packages in registries are not signed yet"],
@@ -64,6 +59,7 @@ export const buildcachePush: CommandDefinition = {
       updateIndex: given.flag("updateIndex") ?? given.flag("rebuildIndex"),
       only: only === "package" || only === "dependencies" ? only : undefined,
       withBuildDependencies: given.flag("withBuildDependencies"),
+      private: given.flag("private"),
       force: given.flag("force"),
       failFast: given.flag("failFast"),
       strict: given.flag("strict"),
@@ -78,6 +74,8 @@ export const buildcachePush: CommandDefinition = {
         const bytes = pushed.reduce((sum, one) => sum + one.size, 0);
         for (const { name, version, hash, size, tag } of pushed)
           yield `${paint("green", "pushed")} ${name}@${version}/${hash.slice(0, 7)}, ${formatSize(size)}, as ${tag}`;
+        for (const { name, version, hash, reason } of excluded)
+          yield `${paint("yellow", exclusions[reason])} ${name}@${version}/${hash.slice(0, 7)}`;
         for (const { name, version, hash } of missing)
           yield `${paint("yellow", "not installed here:")} ${name}@${version}/${hash.slice(0, 7)}`;
         yield [
@@ -86,7 +84,7 @@ export const buildcachePush: CommandDefinition = {
           ...(rebased.length > 0 ? [`${rebased.length} of them over the base image now`] : []),
           ...(failed.length > 0 ? [`${failed.length} failed`] : []),
           ...(missing.length > 0 ? [`${missing.length} not installed`] : []),
-          ...(excluded.length > 0 ? [`${excluded.length} not taken by the mirror`] : []),
+          ...(excluded.length > 0 ? [`${excluded.length} not for this mirror`] : []),
         ].join(", ");
         if (image !== undefined)
           yield `image: ${image.tag}, ${plural(image.layers, "layer")}, ${image.digest}`;
@@ -97,6 +95,11 @@ export const buildcachePush: CommandDefinition = {
     };
   },
 };
+
+const exclusions = {
+  filter: "not taken by the mirror:",
+  redistribution: "not to be redistributed (--private pushes it):",
+} as const;
 
 function failureOf({ failed, pushed, present, mirror }: PushResult): Failure | undefined {
   const [first] = failed;
