@@ -66,7 +66,7 @@ function formatNode(spec: AbstractSpec): string {
   const versions = formatVersions(spec.versions);
   const parts = [
     name,
-    versions === ":" ? "" : `@${versions}`,
+    versions === ":" || versions === "" ? "" : `@${versions}`,
     formatFlags(spec.flags),
     formatVariants(spec.variants.values()),
     name === undefined && namespace ? ` namespace=${namespace}` : "",

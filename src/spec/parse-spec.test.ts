@@ -95,6 +95,26 @@ test("a condition is read as a spec of its own", () => {
   expect(failureOf("a ^[when=''] b").code).toBe("spec.syntax");
 });
 
+test("of the words in [ ] that are given twice, the last counts", () => {
+  expect(formatSpec(parseSpec("a ^[deptypes=some when='@' deptypes=link when=+x] b"))).toBe(
+    "a ^[when='+x' deptypes=link] b",
+  );
+  expect(failureOf("a ^[deptypes=link deptypes=some] b").message).toContain('"some" is not one of build');
+});
+
+test("a switch of the architecture is what Spack takes it for", () => {
+  expect(formatSpec(parseSpec("zlib ~os ~target"))).toBe("zlib");
+  expect(formatSpec(parseSpec("zlib platform=linux ~os"))).toBe("zlib platform=linux os=False");
+  expect(failureOf("zlib +target").code).toBe("spec.syntax");
+});
+
+test("a dependency under a condition is there where the condition only names the package", () => {
+  const satisfied = (condition: string) =>
+    satisfies(parseSpec(`a %[when='${condition}'] b`), parseSpec("a %b"));
+  expect(satisfied("a")).toBe(true);
+  expect(satisfied("a+x")).toBe(false);
+});
+
 test("a name of a file is refused, as files are read elsewhere", () => {
   expect(failureOf("./zlib.json").message).toContain("files are not read here");
 });

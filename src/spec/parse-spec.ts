@@ -104,30 +104,31 @@ class Parser {
   }
 
   #edgeAttributes() {
-    let types: readonly DependencyType[] = [];
     let virtuals: readonly string[] = [];
-    let when: AbstractSpec | undefined;
+    // Given twice, the last one counts, and as in Spack the others are not even read.
+    let types: { values: readonly string[]; token: Token } | undefined;
+    let when: { text: string; token: Token } | undefined;
     for (;;) {
       const end = this.#accept("edge-end");
       if (end !== undefined) {
         const assigned = this.#assigned(end);
         return {
-          types,
-          when,
+          types: types === undefined ? [] : this.#types(types.values, types.token),
+          when: when && this.#condition(when.text, when.token),
           virtuals: [...virtuals, ...assigned.virtuals],
           substitute: assigned.substitute,
         };
       }
-      const pair = this.#accept("pair");
-      if (pair === undefined)
+      const token = this.#accept("pair");
+      if (token === undefined)
         throw this.failure("in [ ] stand only virtuals=, deptypes= and when=", this.next);
-      const [key = "", text = ""] = splitOnce(pair.text, "=");
+      const [key = "", text = ""] = splitOnce(token.text, "=");
       const values = stripped(text).split(",");
       const name = key.replace(/:$/, "");
       if (name === "virtuals") virtuals = values;
-      else if (name === "deptypes") types = this.#types(values, pair);
-      else if (name === "when") when = this.#condition(values[0] ?? "", pair);
-      else throw this.failure("the attributes of a dependency are virtuals=, deptypes= and when=", pair);
+      else if (name === "deptypes") types = { values, token };
+      else if (name === "when") when = { text: values[0] ?? "", token };
+      else throw this.failure("the attributes of a dependency are virtuals=, deptypes= and when=", token);
     }
   }
 
@@ -194,8 +195,12 @@ class Parser {
       const parts = value.split("-");
       const [platform, os, target] = parts.length === 3 ? parts : [undefined, undefined, value];
       this.#setArchitecture(spec, { platform, os, target }, token);
-    } else if (field !== undefined) this.#setArchitecture(spec, { [field]: text }, token);
-    else if (key === "namespace") spec.namespace = text;
+    } else if (field !== undefined) {
+      if (field === "target" && value === true) throw this.failure("target needs a value", token);
+      // As in Spack, `~os` says nothing, unless something was said of the architecture before: then it is a name.
+      const isNothing = value === false && (field === "target" || spec.architecture === undefined);
+      this.#setArchitecture(spec, { [field]: isNothing ? undefined : text }, token);
+    } else if (key === "namespace") spec.namespace = text;
     else if (flagNames.has(key)) {
       if (typeof value !== "string") throw this.failure(`${key} needs a value`, token);
       const present = spec.flags.get(key) ?? [];
@@ -221,7 +226,10 @@ class Parser {
     if (twice !== undefined) throw this.failure(`the ${twice} is given twice`, token);
     const known = (text: string | undefined) => (text === "" || text === "None" ? undefined : text);
     const { platform, os, target } = { ...before, ...given };
-    spec.architecture = { platform: known(platform), os: known(os), target: known(target) };
+    spec.architecture =
+      before === undefined
+        ? { platform: known(platform), os: known(os), target: known(target) }
+        : { platform, os, target: known(target) };
   }
 }
 

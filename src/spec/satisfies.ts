@@ -1,5 +1,5 @@
 import { intersects as versionsIntersect, satisfies as versionsSatisfy } from "../version/version-list.js";
-import type { AbstractEdge, AbstractSpec } from "./abstract-spec.js";
+import { type AbstractEdge, type AbstractSpec, emptySpec } from "./abstract-spec.js";
 import { architectureSatisfies, architecturesIntersect } from "./architecture.js";
 import type { DependencyType } from "./concrete-spec.js";
 import type { Flag } from "./flags.js";
@@ -139,8 +139,7 @@ export function edgeSatisfies<Node, Edge extends LeftEdge>(
   const { spec: query } = wanted;
   const isVirtual = query.name !== undefined && query.name !== edge.name;
   if (isVirtual && !edge.virtuals.includes(query.name)) return false;
-  if (edge.when !== undefined && (wanted.when === undefined || !satisfies(wanted.when, edge.when)))
-    return false;
+  if (edge.when !== undefined && !satisfies(wanted.when ?? emptySpec, edge.when)) return false;
   if (!wanted.virtuals.every((virtual) => edge.virtuals.includes(virtual))) return false;
   if (!wanted.types.every((type) => edge.types.includes(type))) return false;
   // Which version of a virtual a package provides, only a package repository knows.

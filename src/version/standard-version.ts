@@ -75,7 +75,10 @@ function phaseStart(components: readonly string[]): number {
   return start > 0 && isReleasePhase(components[start] ?? "") ? start : length;
 }
 
-/** The text made anew from the components: without leading zeros and outer separators. */
+/**
+ * The text made anew from the components: without leading zeros and outer separators. Spack drops the word
+ * `final` too, and so prints 1.0final2 as 1.02: it is kept here.
+ */
 export function normalizedText(version: StandardVersion): string {
   const { release, phase, separators } = segmentsOf(version);
   const [name, number] = phase;
