@@ -5,16 +5,20 @@ export interface Challenge {
 }
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-const parameter = new RegExp(`(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s,"]+))`, "y");
-const scheme = new RegExp(`(${token})(?:\\s+|(?=,)|$)`, "y");
-const separator = /[\s,]*/y;
+const end = "(?=[ \\t]*(?:,|$))";
+const parameter = new RegExp(`(${token})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))${end}`, "y");
+/** With credentials after it (`Negotiate YWJj=`), with parameters (a space comes first), or with nothing. */
+const scheme = new RegExp(`(${token})(?: +[\\w.~+/-]+=*${end}|( +)(?=${token}[ \\t]*=)|( *)${end})`, "y");
+const separator = /[ \t,]*/y;
 
 /**
  * Parses a header of any number of challenges. Empty list elements are allowed (RFC 9110, 5.6.1.2).
  * @returns undefined where it is not well-formed, or empty
  */
 export function parseChallenges(header: string): readonly Challenge[] | undefined {
-  const challenges: { scheme: string; parameters: Map<string, string> }[] = [];
+  const challenges: Challenge[] = [];
+  /** Of the challenge that is being read, where it may have some. */
+  let parameters: Map<string, string> | undefined;
   let at = 0;
   const take = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at;
@@ -28,13 +32,15 @@ export function parseChallenges(header: string): readonly Challenge[] | undefine
     const [, name, quoted, plain] = take(parameter) ?? [];
     if (name !== undefined) {
       const value = quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "";
-      const current = challenges.at(-1);
-      if (current === undefined) return undefined;
-      current.parameters.set(name.toLowerCase(), value);
+      if (parameters === undefined) return undefined;
+      // None may come twice; the first counts.
+      if (!parameters.has(name.toLowerCase())) parameters.set(name.toLowerCase(), value);
       continue;
     }
-    const [, word] = take(scheme) ?? [];
+    const [, word, space, last] = take(scheme) ?? [];
     if (word === undefined) return undefined;
-    challenges.push({ scheme: word.toLowerCase(), parameters: new Map() });
+    const own = new Map<string, string>();
+    challenges.push({ scheme: word.toLowerCase(), parameters: own });
+    parameters = space || last ? own : undefined;
   }
 }

@@ -51,7 +51,17 @@ test("challenges of any number are told apart, whatever their case", () => {
     ["bearer", { realm: "https://x/t?a=b", service: "s" }],
   ]);
   expect(read('Bearer realm="a",')).toEqual([["bearer", { realm: "a" }]]);
-  expect(read('realm="x"')).toBeUndefined();
+  expect(read("Negotiate YWJj=, Basic , realm=x,REALM=y")).toEqual([
+    ["negotiate", {}],
+    ["basic", { realm: "x" }],
+  ]);
+  for (const malformed of [
+    'realm="x"',
+    "Basic, realm=x",
+    "Basic realm=https://x/y",
+    "Bearer realm=a service=b",
+  ])
+    expect(read(malformed)).toBeUndefined();
 });
 
 test("scopes for one resource become one", () => {
