@@ -26,8 +26,8 @@ import { hashOfTag, indexTag } from "./tag.js";
 /** Largest index that is read. 153,000 packages make about 200 MB. */
 const indexLimit = 1024 * 1024 * 1024;
 
-/** Rounds of writing and looking again before giving up: each is lost only to a writer who came in between. */
-const maxRounds = 12;
+/** Times that the index is written before giving up: each is lost only to a writer who came in between. */
+const maxWrites = 12;
 
 export interface StoredIndex {
   readonly index: BuildcacheIndex;
@@ -133,12 +133,21 @@ export async function updateIndex(repository: Repository, options: UpdateIndexOp
   if (!full) for (const hash of old?.index.present ?? []) read.add(hash);
 
   let digest = old?.manifest;
-  let written = false;
   let current = old?.index ?? emptyIndex;
   let bytes = 0;
-  for (let round = 1; ; round += 1) {
+  let writes = 0;
+  let rested = true;
+  for (;;) {
     checkInterrupted(call);
     const tags = await packageTags(repository, call);
+    if (writes > 0 && (await repository.manifests.stat(indexTag, call))?.digest !== digest) {
+      // Somebody else wrote since; what they know need not be read again, and may be all there is to know.
+      const theirs = await readOldIndex(repository, { full: true, call });
+      current = theirs?.index ?? emptyIndex;
+      digest = theirs?.manifest;
+      if (!full) for (const [hash, node] of current.nodes) nodes.set(hash, node);
+      if (!full) for (const hash of current.present) read.add(hash);
+    }
     const unread = [...tags].filter(([hash]) => !read.has(hash) && !broken.has(hash));
     await mapLimited(unread, jobs, async ([hash, tag]) => {
       const found = await readNodes(repository, tag, call);
@@ -152,31 +161,29 @@ export async function updateIndex(repository: Repository, options: UpdateIndexOp
       read.add(hash);
     });
     const next = restrictIndex(nodes, new Set([...tags.keys()].filter((hash) => read.has(hash))));
-    if (digest !== undefined && sameIndex(current, next) && !(rewrite && !written)) {
-      if (!written || (await repository.manifests.stat(indexTag, call))?.digest === digest) break;
-      // Somebody else wrote since. Should they not live to look again, what they missed is ours to add.
-      const theirs = await readOldIndex(repository, { full: true, call });
-      current = theirs?.index ?? emptyIndex;
-      digest = theirs?.manifest;
-      if (digest !== undefined && sameIndex(current, next)) break;
+    if (digest !== undefined && sameIndex(current, next) && !(rewrite && writes === 0)) break;
+    if (!rested) {
+      // Writers who collided once would collide again in step. After a random pause, one of them may have done it all.
+      rested = true;
+      await clock.sleep(random() * 100 * 2 ** Math.min(writes, 6), signal);
+      continue;
     }
-    if (round > maxRounds)
+    if (writes === maxWrites)
       throw new Failure(
         "unavailable",
-        `the index of ${repository.label} changed ${maxRounds} times while it was written`,
+        `the index of ${repository.label} was replaced by others ${maxWrites} times while it was written`,
         {
           code: "buildcache.index-contended",
           subject: repository.label,
           hint: "Run `stowage buildcache update-index` again when fewer others push.",
         },
       );
-    // Writers who collided once would collide again in step; a random pause lets one of them finish.
-    if (round > 1) await clock.sleep(random() * 100 * 2 ** Math.min(round, 6), signal);
     const encoded = encodeIndex(next);
     bytes = encoded.byteLength;
     digest = await writeIndex(repository, encoded, call);
-    written = true;
     current = next;
+    writes += 1;
+    rested = false;
   }
   const before = old?.index.present ?? new Set();
   report?.({ type: "finished", task, outcome: `${current.present.size} packages` });
@@ -185,7 +192,7 @@ export async function updateIndex(repository: Repository, options: UpdateIndexOp
     added: [...current.present].filter((hash) => !before.has(hash)).length,
     dropped: [...before].filter((hash) => !current.present.has(hash)).length,
     broken: [...broken.values()],
-    written,
+    written: writes > 0,
     digest,
     bytes,
   };
