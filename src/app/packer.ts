@@ -27,9 +27,9 @@ export interface PackerOptions {
 }
 
 /** Packs in worker threads, each layer into a file of its own: so it can be sent again, whatever its size. */
-export function createPacker(workers: Workers, options: PackerOptions): Packer {
+export async function createPacker(workers: Workers, options: PackerOptions): Promise<Packer> {
   const { cacheRoot, locate, level = defaultGzipLevel, force = false } = options;
-  const scratch = openScratch(join(cacheRoot, "push"));
+  const scratch = await openScratch(join(cacheRoot, "push"));
   const records = openLayerRecords(join(cacheRoot, "layers"));
 
   async function originOf(request: PackRequest, call: Call | undefined) {
@@ -47,7 +47,7 @@ export function createPacker(workers: Workers, options: PackerOptions): Packer {
       const installed = await installedFrom(locate(request.prefix));
       if (installed !== undefined) return await downloaded(installed.layer, { request, cacheRoot });
       const origin = await originOf(request, call);
-      const out = await scratch.newPath(".tar.gz");
+      const out = scratch.newPath(".tar.gz");
       const { prefix, storeRoot, spackPrefix, prefixes } = request;
       const summary = await workers.run(
         "pack",

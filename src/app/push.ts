@@ -127,7 +127,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     graph,
     storeRoot: root,
     spackPrefix: context.spack,
-    packer: createPacker(workers, {
+    packer: await createPacker(workers, {
       cacheRoot: context.cacheRoot,
       locate,
       level: options.compressionLevel,

@@ -9,30 +9,27 @@ const abandonedAfter = 3 * 24 * 3600 * 1000;
 
 /** A directory for files that do not outlive the process. */
 export interface Scratch {
-  /** A path that nothing has. What processes left that were killed is removed before the first. */
-  newPath(suffix: string): Promise<string>;
+  /** A path that nothing has. */
+  newPath(suffix: string): string;
 }
 
-export function openScratch(directory: string): Scratch {
+/**
+ * Opens a directory for such files, and removes what processes left there that were killed.
+ * @throws Failure `disk.denied`, `store.no-space`
+ */
+export async function openScratch(directory: string): Promise<Scratch> {
   const own = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
-  let opened: Promise<void> | undefined;
   let files = 0;
-  return {
-    async newPath(suffix) {
-      opened ??= clean(directory);
-      await opened;
-      return join(directory, `${own}-${files++}${suffix}`);
-    },
-  };
-}
-
-/** @throws Failure `disk.denied`, `store.no-space` */
-async function clean(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true });
   } catch (error) {
     throw diskFailure(error, { doing: "make directory", path: directory });
   }
+  await clean(directory);
+  return { newPath: (suffix) => join(directory, `${own}-${files++}${suffix}`) };
+}
+
+async function clean(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const path = join(directory, name);
     if ((await isAbandoned(name, path)) === true) await rm(path, { force: true });

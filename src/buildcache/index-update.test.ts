@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { graphOf, makePackage, storePackage } from "../../test/support/packages.js";
 import { utf8 } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
+import { Failure } from "../base/failure.js";
 import { contentOf } from "../oci/content.js";
-import { encodeManifest } from "../oci/manifest.js";
+import { RegistryFailure } from "../oci/errors.js";
+import { decodeImageManifest, encodeManifest } from "../oci/manifest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName, parseTag } from "../oci/reference.js";
@@ -177,6 +179,38 @@ test("a registry that fails is not read as a package that is gone", async () => 
     if (what === `read ${packageTag(zlib)}`) throw new Error("the network is down");
   });
   await expect(updateIndex(failing.repository, options)).rejects.toThrow("the network is down");
+});
+
+test("a registry that refuses is no broken tag, a config that is gone is", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  const refusing = watched(repository, async (what) => {
+    if (what !== `read ${packageTag(zlib)}`) return;
+    throw new RegistryFailure("unsupported", "the registry answered 413", {
+      code: "registry.unexpected-answer",
+      exchange: { method: "GET", url: "https://r", status: 413, requestId: undefined, errors: [] },
+    });
+  });
+  await expect(updateIndex(refusing.repository, options)).rejects.toMatchObject({
+    code: "registry.unexpected-answer",
+  });
+  const manifest = await repository.manifests.read(packageTag(zlib));
+  const config = manifest && decodeImageManifest(manifest).config.digest;
+  if (config !== undefined) await repository.blobs.delete(config);
+  expect((await updateIndex(repository, options)).broken).toMatchObject([
+    { tag: packageTag(zlib), failure: { code: "oci.blob-missing" } },
+  ]);
+});
+
+test("what came damaged once is asked for again", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(zlib, []));
+  let damaged = 0;
+  const flaky = watched(repository, async (what) => {
+    if (what !== `read ${packageTag(zlib)}` || damaged++ > 0) return;
+    throw new Failure("corrupt", "it has another digest", { code: "oci.blob-corrupt" });
+  });
+  expect(await updateIndex(flaky.repository, options)).toMatchObject({ packages: 1, broken: [] });
 });
 
 test("a writer that was overtaken adds what it missed", async () => {

@@ -6,6 +6,7 @@ import { Failure, type FailureDocument } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { contentOf } from "../oci/content.js";
 import type { Digest } from "../oci/digest.js";
+import { RegistryFailure } from "../oci/errors.js";
 import { decodeImageManifest, encodeManifest } from "../oci/manifest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
@@ -219,19 +220,26 @@ async function readNodes(
   tag: Tag,
   call: Call,
 ): Promise<{ nodes: Map<DagHash, IndexNode> } | BrokenTag | "gone"> {
-  try {
-    const entry = await readEntry(repository, tag, call);
-    if (entry === undefined) return "gone";
-    const { graph } = entry;
-    return {
-      nodes: new Map([...graph.nodes].map(([hash, { node }]) => [hash, currentNode(node, graph.format)])),
-    };
-  } catch (error) {
-    // Only what the package itself is to blame for; an unreachable registry is not a broken tag.
-    if (error instanceof Failure && (error.kind === "corrupt" || error.kind === "unsupported"))
-      return { tag, failure: error.toJSON() };
-    throw error;
+  // What came damaged may have been so on its way: it is asked for once more.
+  for (let again = true; ; again = false) {
+    try {
+      const entry = await readEntry(repository, tag, call);
+      if (entry === undefined) return "gone";
+      const { graph } = entry;
+      return {
+        nodes: new Map([...graph.nodes].map(([hash, { node }]) => [hash, currentNode(node, graph.format)])),
+      };
+    } catch (error) {
+      if (!(error instanceof Failure) || !isOfTheTag(error)) throw error;
+      if (!again || error.kind !== "corrupt") return { tag, failure: error.toJSON() };
+    }
   }
+}
+
+/** Whether the package itself is to blame; a registry that refuses or cannot be reached is no broken tag. */
+function isOfTheTag(error: Failure): boolean {
+  if (error.code === "oci.blob-missing" || error.kind === "corrupt") return true;
+  return error.kind === "unsupported" && !(error instanceof RegistryFailure);
 }
 
 function sameIndex(a: BuildcacheIndex, b: BuildcacheIndex): boolean {

@@ -48,10 +48,12 @@ test.each(seeds)(
     let complete = false;
     try {
       const { pushed, failed, index } = await machine.push(mirror, { specs: ["greet"], updateIndex: true });
-      complete = failed.length === 0;
+      const broken = index?.broken ?? [];
+      complete = failed.length === 0 && broken.length === 0;
       expect(pushed.length + failed.length).toBe(6);
       for (const { failure } of failed) expect(failure.message).not.toBe("");
-      expect(index?.broken).toEqual([]);
+      // Only what came damaged twice may be left out, and not for what the registry would not say.
+      expect(broken.filter(({ failure }) => failure.kind !== "corrupt")).toEqual([]);
     } catch (error) {
       // What stops all of it: the tags cannot be listed, or the index cannot be written.
       if (!(error instanceof Failure)) throw error;

@@ -49,7 +49,7 @@ async function pushGreet(
     graph: graphOfDatabase(database, roots),
     storeRoot: spackRoot,
     spackPrefix: "/opt/spack-1.3",
-    packer: createPacker(workers, { cacheRoot: join(scratch.path, "cache"), locate }),
+    packer: await createPacker(workers, { cacheRoot: join(scratch.path, "cache"), locate }),
     base: image,
     hasDirectory: (prefix, directory) =>
       statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
