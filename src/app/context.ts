@@ -71,7 +71,8 @@ export interface Context extends Call {
 /** @throws Failure `config.*` for what is wrong in the configuration */
 export async function openContext(options: StowageOptions = {}): Promise<Context> {
   const env = options.env ?? process.env;
-  const home = options.home ?? env["HOME"] ?? homedir();
+  // A HOME that is empty names no folder, not the current one.
+  const home = options.home ?? (env["HOME"] || homedir() || userInfo().homedir);
   const cwd = options.cwd ?? process.cwd();
   const spack = findSpack(env);
   const environment = environmentFolder(options.environment, { env, cwd, spack });

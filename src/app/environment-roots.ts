@@ -4,7 +4,7 @@ import { Failure } from "../base/failure.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import { type ConfigNode, nodeAt, plainOf, textAt } from "../config/node.js";
 import { configFailure } from "../config/parse.js";
-import { systemCodeOf } from "../io/disk/disk-failure.js";
+import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 import { nodeOf } from "../spec/graph.js";
 import { decodeLockfile } from "../spec/lockfile.js";
 import type { Context } from "./context.js";
@@ -48,7 +48,7 @@ export async function lockedRoots(
     text = await readFile(file, "utf8");
   } catch (error) {
     if (systemCodeOf(error) === "ENOENT") return undefined;
-    throw error;
+    throw diskFailure(error, { doing: "read", path: file, elsewhere: "with --lockfile" });
   }
   let json: unknown;
   try {

@@ -189,6 +189,7 @@ function textOfFile(path: string): string {
       {
         code: "server.file-unreadable",
         subject: path,
+        hint: "Name a file that this user may read.",
         cause,
       },
     );

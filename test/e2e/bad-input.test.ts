@@ -170,6 +170,23 @@ describe("bad input is refused by name, with a hint, and leaves nothing behind",
     expect(readFileSync(join(prefix, "precious"), "utf8")).toBe("mine");
   });
 
+  test("a folder where a file should be, and a file where a folder should be", async () => {
+    const folder = freshRoot("folder");
+    mkdirSync(join(folder, ".spack-db/index.json"), { recursive: true });
+    const file = freshRoot("file");
+    writeFileSync(file, "");
+    for (const args of [
+      ["find", "--store", folder],
+      ["install", "--mirror", mirror, "--lockfile", folder],
+      ["serve", "--listen", "127.0.0.1:0", "--root", file],
+    ])
+      expect(await failing(...args)).toMatchObject({
+        exit: 7,
+        code: "disk.in-the-way",
+        hint: expect.any(String),
+      });
+  });
+
   test("an option that does not exist", async () => {
     const result = await stowage("buildcache", "push", "--base-imag", "x", mirror, "greet");
     expect(result.code).toBe(2);

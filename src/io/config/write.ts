@@ -19,7 +19,11 @@ export async function editFile(file: string, edit: (text: string | undefined) =>
     await writeAtomically(target, after, { mode, sync: true });
   } catch (error) {
     if (systemCodeOf(error) === undefined) throw error;
-    throw diskFailure(error, { doing: "write", path: file });
+    throw diskFailure(error, {
+      doing: "write",
+      path: file,
+      elsewhere: "with --scope, or $SPACK_USER_CONFIG_PATH",
+    });
   }
   return true;
 }

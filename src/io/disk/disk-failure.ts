@@ -6,15 +6,21 @@ export function systemCodeOf(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
-/** What a user can do something about, named; any other error comes back as it is. */
-export function diskFailure(error: unknown, { doing, path }: { doing: string; path: string }): unknown {
+/**
+ * What a user can do something about, named; any other error comes back as it is.
+ * @param elsewhere how another place is chosen
+ */
+export function diskFailure(
+  error: unknown,
+  { doing, path, elsewhere = "with --store" }: { doing: string; path: string; elsewhere?: string },
+): unknown {
   switch (systemCodeOf(error)) {
     case "ENOSPC":
     case "EDQUOT":
       return new Failure("unavailable", `cannot ${doing} ${path}: no space left there`, {
         code: "store.no-space",
         subject: path,
-        hint: "Free some space, or choose another place with --store.",
+        hint: `Free some space, or choose another place ${elsewhere}.`,
         cause: error,
       });
     case "EACCES":
@@ -23,7 +29,7 @@ export function diskFailure(error: unknown, { doing, path }: { doing: string; pa
       return new Failure("denied", `cannot ${doing} ${path}: permission denied`, {
         code: "disk.denied",
         subject: path,
-        hint: "Check who owns it, or choose another place with --store.",
+        hint: `Check who owns it, or choose another place ${elsewhere}.`,
         cause: error,
       });
     case "ENAMETOOLONG":

@@ -76,7 +76,11 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
         await rename(temporary, path);
         return { path, cached: false };
       } catch (error) {
-        throw diskFailure(error, { doing: "write to the cache", path: root });
+        throw diskFailure(error, {
+          doing: "write to the cache",
+          path: root,
+          elsewhere: "with $XDG_CACHE_HOME, or none with --no-cache",
+        });
       } finally {
         await rm(temporary, { force: true });
       }

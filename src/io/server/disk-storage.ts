@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.js";
 import type { RepositoryName } from "../../oci/reference.js";
 import type { Storage } from "../../server/storage.js";
+import { diskFailure } from "../disk/disk-failure.js";
 import { digestsIn } from "./blob-files.js";
 import { type DiskIndex, openDiskIndex } from "./disk-index.js";
 import { type DiskRoot, openDiskRepository } from "./disk-repository.js";
@@ -21,7 +22,11 @@ export interface DiskStorageOptions {
  * @throws Failure `server.root-in-use`
  */
 export function openDiskStorage({ root, clock, onError }: DiskStorageOptions): Storage {
-  mkdirSync(join(root, "_new"), { recursive: true });
+  try {
+    mkdirSync(join(root, "_new"), { recursive: true });
+  } catch (error) {
+    throw diskFailure(error, { doing: "serve", path: root, elsewhere: "with --root" });
+  }
   const unlock = lockRoot(root);
   // What a crash left half-written has no name yet that anyone could ask for.
   for (const name of readdirSync(join(root, "_new"))) rmSync(join(root, "_new", name));
