@@ -42,7 +42,7 @@ const dockerHub: DepartureRule = {
   answer({ s }, { domain, name, tag, digest, ...spack }) {
     if (!/^(index\.|registry-1\.)?docker\.io$/i.test(String(domain))) return undefined;
     // Spack puts names without a dot before their first slash there, too.
-    const wasBare = !String(s).includes("library/");
+    const wasBare = !/^(?:[^/]*:\/\/)?(?:[^/]*docker\.io\/)?library\//i.test(String(s));
     const path = wasBare ? String(name).replace(/^library\//, "") : String(name);
     const own = path.includes("/") ? path : `library/${path}`;
     const str = `docker.io/${own}:${String(tag)}${typeof digest === "string" ? `@${digest}` : ""}`;
