@@ -4,6 +4,7 @@ import { install, root, run } from "../scripts/run.mjs";
 
 install();
 const { build } = await import("esbuild");
+const { build: ship } = await import("../scripts/build.mjs");
 const names = readdirSync(`${root}/bench`)
   .filter((file) => file.endsWith(".ts") && !["harness.ts", "main.ts"].includes(file))
   .map((file) => file.slice(0, -".ts".length));
@@ -14,6 +15,7 @@ if (unknown !== undefined) {
   console.error(`bench: there is no ${unknown}; there are ${names.join(", ")}`);
   process.exit(2);
 }
+await ship({ types: false });
 await build({
   absWorkingDir: root,
   entryPoints: {

@@ -6,11 +6,15 @@ import { Failure, type FailureDocument } from "../base/failure.js";
 import { ociSource } from "../buildcache/entry.js";
 import { packageTags } from "../buildcache/index-update.js";
 import type { EntryRequest, PackageSource } from "../buildcache/source.js";
+import { readSection } from "../config/configuration.js";
 import { paddedRoot } from "../config/install-tree.js";
 import type { Mirror } from "../config/mirror.js";
+import { permissionsOf } from "../config/permissions.js";
+import { defaultPermissions, type Permissions } from "../install/finish.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
 import { type InstallPlan, planInstall } from "../install/plan.js";
 import { detectHost } from "../io/host/detect-host.js";
+import { groupNumber } from "../io/host/group.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
 import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
@@ -109,6 +113,7 @@ export async function install(
   const conflicts = conflictsIn(plan);
   if (options.dryRun) return { root, plan, conflicts, unchecked, run: undefined, failed: [] };
 
+  const permissions = await permissionsFor(plan, context);
   await using workers = createWorkers({ threads: context.jobs ?? availableParallelism() });
   // What is not kept is with the packages under way, and so removed after us, even if we are killed.
   await using own = options.cache === false ? await store.openStaging() : undefined;
@@ -120,7 +125,12 @@ export async function install(
       workers: installWorkers(workers),
       clock: systemClock,
     },
-    { ...call, failFast: options.failFast, strict: options.strict },
+    {
+      ...call,
+      failFast: options.failFast,
+      strict: options.strict,
+      permissionsOf: (name) => permissions.get(name) ?? defaultPermissions,
+    },
   );
   return {
     root,
@@ -230,6 +240,23 @@ function conflictsIn({ packages }: InstallPlan): readonly (readonly ConcreteSpec
   const byName = new Map<string, ConcreteSpec[]>();
   for (const { spec } of packages) byName.set(spec.name, [...(byName.get(spec.name) ?? []), spec]);
   return [...byName.values()].filter((same) => same.length > 1);
+}
+
+/** By package name, as `packages:*:permissions` has them; what is wrong there is told before anything is fetched. */
+async function permissionsFor(
+  { packages }: InstallPlan,
+  { configuration, config }: Context,
+): Promise<ReadonlyMap<string, Permissions>> {
+  const section = await readSection(configuration, "packages");
+  const groups = new Map<string, number>();
+  const permissions = new Map<string, Permissions>();
+  for (const { spec, state } of packages) {
+    if (state === "present") continue;
+    const { group, ...modes } = permissionsOf(spec.name, { packages: section, config });
+    if (group !== undefined && !groups.has(group)) groups.set(group, await groupNumber(group));
+    permissions.set(spec.name, { ...modes, group: group === undefined ? undefined : groups.get(group) });
+  }
+  return permissions;
 }
 
 function documentOf(error: unknown): FailureDocument {

@@ -5,6 +5,8 @@ import type { ManifestEntry } from "../store/install-manifest.js";
 export interface InstallFiles extends Files {
   /** What `lstat` says, as an install manifest has it: no content's hash. */
   describe(path: string): ManifestEntry;
+  /** Gives a file or a directory to a group, by its number. */
+  changeGroup(path: string, group: number): void;
   /** Opens a file to change it in place. */
   update(path: string): UpdateFile;
 }

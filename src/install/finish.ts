@@ -17,6 +17,8 @@ export interface Permissions {
   readonly directory: number;
   /** Of files that may be executed; others get the same less the right to execute. */
   readonly file: number;
+  /** The group that owns all but symbolic links; undefined: whatever the directory gives. */
+  readonly group?: number | undefined;
 }
 
 /** Readable by all, writable by the owner; `config:allow_sgid` is on. */
@@ -48,9 +50,12 @@ export function finishPackage(job: FinishJob, files: InstallFiles): void {
     const path = entry.name === "" ? prefix : `${prefix}/${entry.name}`;
     manifest.set(path, { ...found, hash: hashes.get(entry.name) });
   }
-  using file = files.create(at(installManifestName), 0o644);
-  file.write(utf8(encodeInstallManifest(manifest)));
-  file.chmod(modeOf({ type: "file", executable: false }, permissions));
+  {
+    using file = files.create(at(installManifestName), 0o644);
+    file.write(utf8(encodeInstallManifest(manifest)));
+  }
+  const own = { name: installManifestName, type: "file", executable: false } as const;
+  settleMode(own, { path: at(own.name), permissions, files });
 }
 
 function writeMetadata({ directory, metadata }: FinishJob, files: InstallFiles): WrittenEntry[] {
@@ -87,16 +92,20 @@ function hashesOf(
   return hashes;
 }
 
-/** Gives an entry its permissions, if the process's umask or the file system gave it others. */
+/** Gives an entry its group and permissions, if the process's umask or the file system gave it others. */
 function settleMode(
   entry: WrittenEntry,
   { path, permissions, files }: { path: string; permissions: Permissions; files: InstallFiles },
 ): ManifestEntry {
   const found = files.describe(path);
+  if (entry.type === "symlink") return found;
+  const { group = found.group } = permissions;
+  // First the group: the kernel takes bits away with it.
+  if (group !== found.group) files.changeGroup(path, group);
   const mode = modeOf(entry, permissions);
-  if (entry.type === "symlink" || (found.mode & 0o7777) === mode) return found;
+  if ((found.mode & 0o7777) === mode && group === found.group) return found;
   files.chmod(path, mode);
-  return { ...found, mode: (found.mode & ~0o7777) | mode };
+  return { ...found, group, mode: (found.mode & ~0o7777) | mode };
 }
 
 function modeOf(

@@ -38,7 +38,8 @@ export interface InstallTools {
 export interface InstallOptions extends Call {
   /** Packages under way at once. */
   readonly jobs?: number | undefined;
-  readonly permissions?: Permissions | undefined;
+  /** Who may read and write a package, by its name; else all read, and the owner writes. */
+  readonly permissionsOf?: ((name: string) => Permissions) | undefined;
   /** Start nothing new after the first package that fails. */
   readonly failFast?: boolean | undefined;
   /** Refuse a package in which anything could not be relocated, or an old prefix is left. */
@@ -118,7 +119,7 @@ async function endPackage(
       prefix,
       written: made.written,
       metadata: metadataOf(encodeSpecFile(subgraph(entry.graph, entry.spec.hash)), used, entry),
-      permissions: options.permissions ?? defaultPermissions,
+      permissions: options.permissionsOf?.(spec.name) ?? defaultPermissions,
     },
     options,
   );

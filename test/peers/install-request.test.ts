@@ -1,10 +1,14 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type InstallOptions, install } from "../../src/app/install.js";
 import { readEntry } from "../../src/buildcache/entry.js";
 import { packageTags } from "../../src/buildcache/index-update.js";
+import { verifyPrefix } from "../../src/install/verify.js";
+import { installFiles } from "../../src/io/install/files.js";
 import { openLayout } from "../../src/io/registry/layout.js";
+import { openStore } from "../../src/io/store/disk-store.js";
 import { hasShared, scratchDirectory, shared } from "../support/fixtures.js";
 
 const scratch = scratchDirectory();
@@ -158,5 +162,40 @@ describe.skipIf(!hasShared)("what is asked for", () => {
     const result = await install(["zlib"], options({ dryRun: false, cache: false, store: at("uncached") }));
     expect(result.failed).toEqual([]);
     expect(() => readFileSync(at(".stowage/cache/oci-layout"))).toThrow("ENOENT");
+  });
+});
+
+test.skipIf(!hasShared)("a package's files belong to whom the configuration says", async () => {
+  const group = execFileSync("id", ["-gn"], { encoding: "utf8" }).trim();
+  const config = at("permissions");
+  mkdirSync(config);
+  writeFileSync(
+    join(config, "packages.yaml"),
+    `packages:\n  all: {permissions: {read: group, write: group, group: ${group}}}\n  zlib: {permissions: {read: user, write: user}}\n`,
+  );
+  const { root, failed } = await install(
+    ["greet"],
+    options({ config, store: at("permitted"), dryRun: false }),
+  );
+  expect(failed).toEqual([]);
+  const { records } = await (await openStore(root)).readDatabase();
+  const modesOf = (name: string): Set<string> => {
+    const prefix = [...records.values()].find(({ spec }) => spec.name === name)?.path ?? "";
+    const entries = readdirSync(prefix, { recursive: true, encoding: "utf8" }).map((one) =>
+      join(prefix, one),
+    );
+    const stats = entries.map((one) => lstatSync(one)).filter((one) => !one.isSymbolicLink());
+    expect(new Set(stats.map(({ gid }) => gid))).toEqual(new Set([process.getgid?.()]));
+    expect(verifyPrefix(prefix, installFiles)).toMatchObject({ type: "checked", deviations: [] });
+    return new Set(stats.map(({ mode }) => (mode & 0o7777).toString(8)));
+  };
+  expect(modesOf("greet")).toEqual(new Set(["2770", "770", "660"]));
+  expect(modesOf("zlib")).toEqual(new Set(["700", "600"]));
+  // In a group that nobody knows nothing is even fetched.
+  writeFileSync(join(config, "packages.yaml"), "packages: {all: {permissions: {group: no-such-group}}}\n");
+  await expect(
+    install(["greet"], options({ config, store: at("other"), dryRun: false })),
+  ).rejects.toMatchObject({
+    code: "host.group-unknown",
   });
 });

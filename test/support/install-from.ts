@@ -13,6 +13,7 @@ import { openBlobCache } from "../../src/io/install/blob-cache.js";
 import { installFiles } from "../../src/io/install/files.js";
 import { openLayout } from "../../src/io/registry/layout.js";
 import { openStore, type StoreOptions } from "../../src/io/store/disk-store.js";
+import type { Repository } from "../../src/oci/repository.js";
 import { systemClock } from "../../src/io/system/clock.js";
 
 /** The hot loops, in this thread. */
@@ -24,8 +25,8 @@ export const localWorkers: InstallWorkers = {
 };
 
 export interface FromLayout extends InstallOptions, Pick<InstallRequest, "only" | "overwrite"> {
-  /** An OCI image layout that is a build cache. */
-  readonly layout: string;
+  /** A build cache: an OCI image layout, or any repository. */
+  readonly layout: string | Repository;
   readonly root: string;
   readonly cache: string;
   readonly roots: readonly EntryRequest[];
@@ -35,9 +36,11 @@ export interface FromLayout extends InstallOptions, Pick<InstallRequest, "only" 
 
 export async function installFrom(options: FromLayout): Promise<InstallResult> {
   const store = await openStore(options.root, options.store);
+  const { layout } = options;
+  const repository = typeof layout === "string" ? await openLayout(layout) : layout;
   const plan = await planInstall({
     roots: options.roots,
-    sources: [ociSource(await openLayout(options.layout))],
+    sources: [ociSource(repository)],
     database: await store.readDatabase(),
     layout: store.layout,
     only: options.only,

@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lchownSync,
   lstatSync,
   openSync,
   readlinkSync,
@@ -25,6 +26,13 @@ export const installFiles: InstallFiles = {
       return { ...about, time: pythonTime(stat.mtimeNs), size: Number(stat.size) };
     } catch (error) {
       throw fileFailure(error, "look at", path);
+    }
+  },
+  changeGroup: (path, group) => {
+    try {
+      lchownSync(native(path), lstatSync(native(path)).uid, group);
+    } catch (error) {
+      throw fileFailure(error, "change the group of", path);
     }
   },
   update: (path) => {
