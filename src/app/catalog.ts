@@ -5,6 +5,7 @@ import type { DagHash } from "../spec/dag-hash.js";
 import { nodeOf } from "../spec/graph.js";
 import { parseSpec } from "../spec/parse-spec.js";
 import { openContext, type StowageOptions } from "./context.js";
+import { openIndexCopies } from "./index-copies.js";
 import { readOffered } from "./install-roots.js";
 import { openInstalled, selectInstalled } from "./installed.js";
 import { noMatch } from "./no-match.js";
@@ -53,7 +54,11 @@ export async function openCatalog(options: CatalogOptions): Promise<Catalog> {
   }
   const mirror = await context.mirror(options.mirror);
   await using registries = openRegistries(context);
-  const offered = await readOffered(await registries.mirror(mirror, "fetch"), context);
+  const offered = await readOffered(await registries.mirror(mirror, "fetch"), {
+    signal: context.signal,
+    report: context.report,
+    copies: openIndexCopies(context),
+  });
   const needed = new Set(offered.among.flatMap((spec) => spec.dependencies.map(({ hash }) => hash)));
   return {
     where: mirror.name,

@@ -13,6 +13,7 @@ import type { DagHash } from "../spec/dag-hash.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { buildOf, type ImageDetails, type ImageMaking, rootReader } from "./image-making.js";
 import { parseOutput, writeArchive } from "./image-output.js";
+import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
 import { openRegistries } from "./registries.js";
 
@@ -62,6 +63,7 @@ export async function image(mirrorName: string, options: ImageOptions): Promise<
   const resolver = createRootResolver([repository], {
     ...call,
     host: undefined,
+    copies: openIndexCopies(context),
     fits: (spec) => {
       const { os, architecture } = platformOf(spec);
       return platform === undefined || (os === platform.os && architecture === platform.architecture);

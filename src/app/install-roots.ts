@@ -1,7 +1,7 @@
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
-import { graphOfIndex } from "../buildcache/index-document.js";
-import { packageTags, readIndex } from "../buildcache/index-update.js";
+import { type IndexCopies, openIndex } from "../buildcache/index-search.js";
+import { packageTags } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import type { Repository } from "../oci/repository.js";
 import { best } from "../spec/choose.js";
@@ -26,6 +26,8 @@ export interface ResolverOptions extends Call {
   readonly host: Host | undefined;
   /** Leaves out others. */
   readonly fits?: ((spec: ConcreteSpec) => boolean) | undefined;
+  /** Indices as they were the last time. */
+  readonly copies: IndexCopies;
 }
 
 export interface Offered {
@@ -35,12 +37,12 @@ export interface Offered {
 
 export function createRootResolver(
   repositories: readonly Repository[],
-  { host, fits, ...call }: ResolverOptions,
+  { host, fits, copies, ...call }: ResolverOptions,
 ): RootResolver {
   const indices = new Map<Repository, Promise<Offered>>();
   const where = repositories.map(({ label }) => label).join(", ");
   const offeredBy = (repository: Repository): Promise<Offered> => {
-    const known = indices.get(repository) ?? readOffered(repository, { ...call, fits });
+    const known = indices.get(repository) ?? readOffered(repository, { ...call, fits, copies });
     indices.set(repository, known);
     return known;
   };
@@ -98,18 +100,11 @@ export function createRootResolver(
 /** @throws Failure `buildcache.index-missing` */
 export async function readOffered(
   repository: Repository,
-  { fits = () => true, ...call }: Call & Pick<ResolverOptions, "fits"> = {},
+  { fits = () => true, ...options }: Call & Pick<ResolverOptions, "fits" | "copies">,
 ): Promise<Offered> {
-  const stored = await readIndex(repository, call);
-  if (stored === undefined)
-    throw new Failure("not-found", `${repository.label} has no index`, {
-      code: "buildcache.index-missing",
-      subject: repository.label,
-      hint: "Build one with `stowage buildcache update-index`, or install by /HASH, which needs none.",
-    });
-  const graph = graphOfIndex(stored.index, { subject: repository.label });
+  const { graph, present } = await openIndex(repository, options);
   return {
     graph,
-    among: [...graph.nodes.values()].filter((spec) => stored.index.present.has(spec.hash) && fits(spec)),
+    among: [...graph.nodes.values()].filter((spec) => present.has(spec.hash) && fits(spec)),
   };
 }

@@ -24,6 +24,7 @@ import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { Host } from "../spec/host.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { environmentRoots, lockedRoots } from "./environment-roots.js";
+import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
 import { installWorkers } from "./install-workers.js";
 import { openRegistries } from "./registries.js";
@@ -198,7 +199,7 @@ async function rootsOf(
     roots.push(...locked);
     texts.push(...asked);
   }
-  const resolver = createRootResolver(repositories, { ...call, host });
+  const resolver = createRootResolver(repositories, { ...call, host, copies: openIndexCopies(context) });
   for (const text of texts) roots.push(await resolver.resolve(text));
   if (roots.length > 0) return roots;
   throw new Failure("usage", "nothing to install was named", {

@@ -81,6 +81,13 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const context = await openContext(options);
   const { signal, report } = context;
   const call = { signal, report };
+  const { compressionLevel: level } = options;
+  if (level !== undefined && (level < 1 || level > 9))
+    throw new Failure("usage", `a compression level of ${level} does not exist`, {
+      code: "push.compression-level",
+      subject: String(level),
+      hint: "Levels go from 1, the fastest, to 9, the smallest.",
+    });
   const tag = options.tag === undefined ? undefined : imageTag(options.tag);
   const mirror = await context.mirror(mirrorName);
   const { store, root, locate } = await openInstalled(context, options.sysroot);
@@ -130,7 +137,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     packer: await createPacker(workers, {
       cacheRoot: context.cacheRoot,
       locate,
-      level: options.compressionLevel,
+      level,
       force,
     }),
     base,

@@ -10,6 +10,7 @@ import { rebasePackages } from "../image/rebase.js";
 import { createWorkers } from "../io/workers/pool.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { type ImageMaking, openBase, population, rootReader } from "./image-making.js";
+import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
 import { createLayerTools } from "./layer-tools.js";
 import { openRegistries } from "./registries.js";
@@ -43,7 +44,11 @@ export async function rebase(mirrorName: string, options: RebaseOptions): Promis
   const repository = await registries.mirror(mirror, "push");
   const jobs = context.jobs ?? availableParallelism();
   const wanted: EntryRequest[] = [];
-  const resolver = createRootResolver([repository], { ...call, host: undefined });
+  const resolver = createRootResolver([repository], {
+    ...call,
+    host: undefined,
+    copies: openIndexCopies(context),
+  });
   for (const text of options.specs ?? []) wanted.push(await resolver.resolve(text));
   if (wanted.length === 0)
     for (const hash of (await packageTags(repository, call)).keys()) wanted.push({ hash });

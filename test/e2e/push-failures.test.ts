@@ -79,6 +79,13 @@ describe("what fails for one package is named, and the others are pushed", () =>
   });
 });
 
+test("a compression level that does not exist is refused", async () => {
+  await expect(machine.push("oci+http://127.0.0.1:1/cache", { compressionLevel: 10 })).rejects.toMatchObject({
+    kind: "usage",
+    code: "push.compression-level",
+  });
+});
+
 describe("a registry that takes nothing is named, with what to do", () => {
   const answers: readonly (readonly [string, Fault, { code: string; kind: string }])[] = [
     [

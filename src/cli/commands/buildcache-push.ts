@@ -36,6 +36,10 @@ export const buildcachePush: CommandDefinition = {
       .option("--sysroot <dir>", "the store's paths are below this folder");
     accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing", "-u, --unsigned"]);
     refuse(command, [
+      [
+        "--compression <kind>",
+        "gzip is what every Spack and every container engine reads, so all layers are",
+      ],
       ["--signed", "packages in registries are not signed yet"],
       ["-k, --key <key>", "packages in registries are not signed yet"],
     ]);
