@@ -56,7 +56,7 @@ const formOf = async ({ body }: Request): Promise<URLSearchParams> => {
 
 test.each([
   ["with nothing but a realm", (origin: string) => `Bearer realm="${origin}/token"`],
-  ["in lower case, without quotes, and a relative realm", () => "bearer realm=/token,service=s"],
+  ["in lower case, partly without quotes, and a relative realm", () => 'bearer realm="/token",service=s'],
   ["after one by Basic", (origin: string) => `Basic realm="x", Bearer realm="${origin}/token",service="s"`],
 ])("a challenge %s is answered", async (_, challenge) => {
   await using registry = await withTokens(challenge, async () => jsonResponse({ access_token: "good" }));
