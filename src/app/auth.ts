@@ -95,7 +95,8 @@ export async function authCheck(reference: string, options: StowageOptions = {})
       },
     });
   await using client = openConnection(context, given);
-  const found = await openCredentials({ ...surroundingsOf(context), given }).find(where, context);
+  const known = await openCredentials({ ...surroundingsOf(context), given }).find(where, context);
+  const found = known?.httpsOnly === true && where.scheme !== "https" ? undefined : known;
   const { scheme, pull, push } = await probeRepository(where, client, context);
   return {
     repository: `${where.domain}/${where.name}`,

@@ -11,6 +11,8 @@ export type Credential = (
 ) & {
   /** Where it was found, for people: `/home/u/.docker/config.json`, `docker-credential-pass`. Never a secret. */
   readonly source: string;
+  /** It never goes over http, not even within this machine or with `--insecure`. */
+  readonly httpsOnly?: boolean | undefined;
 };
 
 /** Where credentials are looked up. */

@@ -24,12 +24,14 @@ afterAll(async () => {
 async function stowage(
   args: readonly string[],
   input = "",
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(process.execPath, [program, "--ca", pemPath("ca"), ...args], {
     env: {
       PATH: "/usr/bin:/bin",
       HOME: scratch.path,
       SPACK_SYSTEM_CONFIG_PATH: join(scratch.path, "system"),
+      ...env,
     },
   });
   const told = { out: "", err: "" };
@@ -77,4 +79,25 @@ test("without the registry's authority nothing is sent, and the next step is nam
   const { code, err } = await stowage(["login", `https://${host}`, "-u", "alice", "--ca", "/dev/null"], "x");
   expect(code).toBe(4);
   expect(err).toContain("--ca FILE");
+});
+
+test("a CI job's login is used for its registry where nothing else gives one, and never over http", async () => {
+  const job = { CI_REGISTRY: host, CI_REGISTRY_USER: "alice", CI_REGISTRY_PASSWORD: "open sesame" };
+  const check = await stowage(["auth", "check", `oci://${host}/team/cache`, "--json"], "", job);
+  expect(JSON.parse(check.out)).toMatchObject({
+    login: { source: "$CI_REGISTRY_PASSWORD", username: "alice" },
+    push: { allowed: true },
+  });
+
+  await using plain = await startRegistry({ htpasswd: { alice: "open sesame" } });
+  const url = `oci+http://${plain.host}/team/cache`;
+  const withheld = await stowage(["auth", "check", url, "--json"], "", { ...job, CI_REGISTRY: plain.host });
+  expect(JSON.parse(withheld.out)).toMatchObject({ pull: { allowed: false }, push: { allowed: false } });
+  expect(JSON.parse(withheld.out)).not.toHaveProperty("login");
+  expect(plain.requests.some(({ headers }) => headers["authorization"] !== undefined)).toBe(false);
+
+  await stowage(["login", host, "-u", "alice", "--password-stdin"], "open sesame\n");
+  const own = await stowage(["auth", "check", `oci://${host}/team/cache`], "", job);
+  await stowage(["logout", host]);
+  expect(own.out).toContain(".docker/config.json as alice");
 });

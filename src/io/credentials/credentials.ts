@@ -1,6 +1,7 @@
 import type { Call } from "../../base/call.js";
 import type { Credential, CredentialStore } from "../../oci/credential.js";
 import type { RepositoryName } from "../../oci/reference.js";
+import { ciLogin } from "./ci-login.js";
 import { openHelper } from "./helper.js";
 import { type LoginFile, loginAt, readLoginFile, sectionOf } from "./login-file.js";
 import { keysOf, loginFiles, type Surroundings, serverOf } from "./places.js";
@@ -19,7 +20,8 @@ export interface CredentialsOptions extends Surroundings {
 }
 
 /**
- * Credentials as users have them already: those given, then the files of podman and docker with their helpers.
+ * Credentials as users have them already: those given, then the files of podman and docker with their helpers, then
+ * what a CI system gives its jobs.
  * Files are read when a registry asks for a login, not before.
  */
 export function openCredentials({ given = [], ...surroundings }: CredentialsOptions): CredentialStore {
@@ -35,7 +37,7 @@ export function openCredentials({ given = [], ...surroundings }: CredentialsOpti
         const credential = await credentialIn(file, { domain, name, surroundings }, call);
         if (credential !== undefined) return credential;
       }
-      return undefined;
+      return ciLogin(domain, surroundings.environment);
     },
   };
 }

@@ -75,7 +75,8 @@ export function createAuthorizer({ credentials, clock, insecure, request }: Auth
   /** The credential for a registry, where it may travel to that URL. */
   async function secretFor({ domain, name }: Access, to: URL): Promise<Credential | undefined> {
     if (!mayCarrySecrets(to)) return undefined;
-    return once(found, `${domain}/${name ?? ""}`, () => credentials.find({ domain, name }));
+    const credential = await once(found, `${domain}/${name ?? ""}`, () => credentials.find({ domain, name }));
+    return credential?.httpsOnly === true && to.protocol !== "https:" ? undefined : credential;
   }
   const mayCarrySecrets = (to: URL): boolean => insecure || to.protocol === "https:" || isLoopback(to);
 
