@@ -1,74 +1,186 @@
 import { arch, cpus, platform, totalmem } from "node:os";
+import { isInstalled, type Spent } from "./support/command.js";
 
 /** One thing that is timed; with a peer, side by side with another program or library on the same task. */
 export interface Benchmark {
   readonly name: string;
+  /** What a command took is what it gives; what anything else took is measured here. */
   readonly run: () => unknown;
-  readonly peer?: { readonly name: string; readonly run: () => unknown } | undefined;
+  readonly peer?: Peer | undefined;
   /** Undoes what a run of either left, not timed. */
-  readonly reset?: (() => void) | undefined;
-  /** Rounds that count, where a run takes so long that 11 would be too many. */
+  readonly reset?: (() => unknown) | undefined;
+  /** Rounds that count. */
   readonly rounds?: number | undefined;
-  /** How many of `unit` one run does. */
-  readonly count: number;
-  /** `comparisons`, `specs`, `bytes`. */
-  readonly unit: string;
-  /** What the project promises: milliseconds for a run, or speed as a multiple of the peer's. */
-  readonly goal?: { readonly milliseconds: number } | { readonly timesPeer: number } | undefined;
+  /** How many of `unit` one run does: `comparisons`, `specs`, `bytes`. */
+  readonly count?: number | undefined;
+  readonly unit?: string | undefined;
+  /** What the project promises (docs/performance.md). */
+  readonly demands?: readonly Demand[] | undefined;
+}
+
+export interface Peer {
+  readonly name: string;
+  /** The program that it needs: where that is missing, it is skipped by name. */
+  readonly program?: string | undefined;
+  readonly run: () => unknown;
+}
+
+export type Demand =
+  /** At most so many times the peer's time, median pair by pair. */
+  | { readonly times: number }
+  /** At most so many seconds more than the peer, median pair by pair. */
+  | { readonly secondsMore: number }
+  /** At most so long, median. */
+  | { readonly milliseconds: number }
+  /** At most so many bytes of memory, in the worst round. */
+  | { readonly memory: number }
+  /** At most so many times the peer's output. */
+  | { readonly size: number };
+
+export interface PrepareOptions {
+  /** Small data, to see that it works: figures mean nothing then. */
+  readonly short: boolean;
 }
 
 /** A file `bench/NAME.ts` exports this: makes its data (not timed) and gives what is to be timed. */
-export type Prepare = () => readonly Benchmark[] | Promise<readonly Benchmark[]>;
+export type Prepare = (options: PrepareOptions) => readonly Benchmark[] | Promise<readonly Benchmark[]>;
 
-export interface Timing {
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** What the rounds of one program took. */
+export interface Figures {
+  readonly milliseconds: Spread;
+  /** Seconds of processors: what another load of the machine changes least. */
+  readonly processors: Spread | undefined;
+  /** Peak memory of one process, in bytes. */
+  readonly memory: Spread | undefined;
+  /** Bytes of what was made, where that counts. */
+  readonly size: Spread | undefined;
+}
+
+export interface Result {
   readonly name: string;
-  /** Median of a run. */
-  readonly milliseconds: number;
-  readonly perSecond: number;
-  readonly unit: string;
-  readonly peer?: string | undefined;
-  readonly peerMilliseconds?: number | undefined;
-  /** Median, pair by pair, of the peer's time over ours: above 1 we are faster. */
-  readonly timesPeer?: number | undefined;
-  readonly goalMet?: boolean | undefined;
+  readonly ours: Figures;
+  readonly peer?: { readonly name: string; readonly missing: boolean } | undefined;
+  readonly theirs?: Figures | undefined;
+  /** Ours over theirs, pair by pair: below 1 we are faster. */
+  readonly ratio?: Spread | undefined;
+  readonly processorRatio?: Spread | undefined;
+  readonly perSecond?: { readonly count: number; readonly unit: string } | undefined;
+  readonly demands: readonly Judged[];
+}
+
+export interface Judged {
+  readonly demand: Demand;
+  /** Undefined where the peer is missing, or memory cannot be told here. */
+  readonly found: number | undefined;
+  readonly met: boolean | undefined;
 }
 
 /**
  * Times both in turns (A B A B …), so that whatever else the machine does meets both. The first round warms
- * up and does not count.
+ * up and does not count; a short run is that round alone.
  */
-export async function time(benchmark: Benchmark): Promise<Timing> {
-  const { name, run, peer, reset, rounds = 11, count, unit, goal } = benchmark;
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const mine = await millisecondsOf(run);
-    reset?.();
-    const other = peer === undefined ? Number.NaN : await millisecondsOf(peer.run);
-    reset?.();
+export async function time(benchmark: Benchmark, { short }: PrepareOptions): Promise<Result> {
+  const { name, run, reset, rounds = 11, count, unit, demands = [] } = benchmark;
+  const missing = benchmark.peer?.program !== undefined && !isInstalled(benchmark.peer.program);
+  const peer = missing ? undefined : benchmark.peer;
+  const ours: Spent[] = [];
+  const theirs: Spent[] = [];
+  for (let round = short ? 1 : 0; round <= (short ? 1 : rounds); round += 1) {
+    const mine = await spentBy(run);
+    await reset?.();
+    const other = peer && (await spentBy(peer.run));
+    if (peer !== undefined) await reset?.();
     if (round === 0) continue;
     ours.push(mine);
-    theirs.push(other);
+    if (other !== undefined) theirs.push(other);
   }
-  const milliseconds = median(ours);
-  const timing = { name, milliseconds, perSecond: (count / milliseconds) * 1000, unit };
-  const timesPeer = median(ours.map((mine, round) => (theirs[round] ?? Number.NaN) / mine));
-  const goalMet =
-    goal && ("milliseconds" in goal ? milliseconds <= goal.milliseconds : timesPeer >= goal.timesPeer);
-  if (peer === undefined) return { ...timing, goalMet };
-  return { ...timing, peer: peer.name, peerMilliseconds: median(theirs), timesPeer, goalMet };
+  const result = {
+    name,
+    ours: figuresOf(ours),
+    peer: benchmark.peer && { name: benchmark.peer.name, missing },
+    theirs: peer && figuresOf(theirs),
+    ratio: ratioOf(ours, theirs, ({ milliseconds }) => milliseconds),
+    processorRatio: ratioOf(ours, theirs, ({ processors }) => processors),
+  };
+  return {
+    ...result,
+    perSecond:
+      count === undefined || unit === undefined
+        ? undefined
+        : { count: (count / result.ours.milliseconds.median) * 1000, unit },
+    demands: short ? [] : demands.map((demand) => judge(demand, ours, theirs)),
+  };
 }
 
-async function millisecondsOf(run: () => unknown): Promise<number> {
+/** What a call took in this process; a command that ran tells by itself. */
+async function spentBy(run: () => unknown): Promise<Spent> {
+  const before = process.cpuUsage();
   const start = performance.now();
-  await run();
-  return performance.now() - start;
+  const done = await run();
+  const milliseconds = performance.now() - start;
+  if (isSpent(done)) return done;
+  const { user, system } = process.cpuUsage(before);
+  return { milliseconds, processors: (user + system) / 1e6, memory: undefined };
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
+const isSpent = (value: unknown): value is Spent =>
+  value instanceof Object && "milliseconds" in value && "processors" in value;
+
+function judge(demand: Demand, ours: readonly Spent[], theirs: readonly Spent[]): Judged {
+  const [found, most] = ((): readonly [number | undefined, number] => {
+    if ("times" in demand)
+      return [ratioOf(ours, theirs, ({ milliseconds }) => milliseconds)?.median, demand.times];
+    if ("size" in demand) return [ratioOf(ours, theirs, ({ size }) => size)?.median, demand.size];
+    if ("milliseconds" in demand)
+      return [spreadOf(ours.map(({ milliseconds }) => milliseconds))?.median, demand.milliseconds];
+    if ("memory" in demand) return [spreadOf(ours.map(({ memory }) => memory))?.most, demand.memory];
+    const more = ours.map(({ milliseconds }, i) => {
+      const other = theirs[i];
+      return other && (milliseconds - other.milliseconds) / 1000;
+    });
+    return [spreadOf(more)?.median, demand.secondsMore];
+  })();
+  return { demand, found, met: found === undefined ? undefined : found <= most };
+}
+
+function figuresOf(rounds: readonly Spent[]): Figures {
+  const milliseconds = spreadOf(rounds.map((round) => round.milliseconds));
+  if (milliseconds === undefined) throw new Error("nothing was timed");
+  return {
+    milliseconds,
+    processors: spreadOf(rounds.map(({ processors }) => processors)),
+    memory: spreadOf(rounds.map(({ memory }) => memory)),
+    size: spreadOf(rounds.map(({ size }) => size)),
+  };
+}
+
+function ratioOf(
+  ours: readonly Spent[],
+  theirs: readonly Spent[],
+  figure: (spent: Spent) => number | undefined,
+): Spread | undefined {
+  return spreadOf(
+    ours.map((mine, i) => {
+      const [a, b] = [figure(mine), theirs[i] && figure(theirs[i])];
+      return a === undefined || b === undefined ? undefined : a / b;
+    }),
+  );
+}
+
+/** Undefined where a number is missing: half of the rounds tell nothing. */
+function spreadOf(numbers: readonly (number | undefined)[]): Spread | undefined {
+  const sorted = numbers.filter((number) => number !== undefined).sort((a, b) => a - b);
+  const [least, most] = [sorted[0], sorted.at(-1)];
+  if (least === undefined || most === undefined || sorted.length < numbers.length) return undefined;
   const middle = sorted.length >> 1;
-  return ((sorted[middle] ?? Number.NaN) + (sorted[sorted.length - 1 - middle] ?? Number.NaN)) / 2;
+  const median = ((sorted[middle] ?? Number.NaN) + (sorted[sorted.length - 1 - middle] ?? Number.NaN)) / 2;
+  return { median, least, most };
 }
 
 /** Where it ran: figures of two machines are not to be compared. */

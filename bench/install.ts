@@ -1,164 +1,90 @@
 // Installs a real Python stack (14 packages, 6,700 files, 284 MB) as a user does, beside GNU tar on the same layers.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { push } from "../src/app/push.js";
 import { readEntry } from "../src/buildcache/entry.js";
 import { packageTags } from "../src/buildcache/index-update.js";
 import { openHttpClient } from "../src/io/http-client/http-client.js";
 import { openRemoteRepository } from "../src/io/registry/remote.js";
 import { systemClock, systemRandom } from "../src/io/system/clock.js";
 import { parseRegistryUrl } from "../src/oci/reference.js";
+import { unpackStack } from "./data/stack.js";
 import type { Benchmark, Prepare } from "./harness.js";
+import { homeIn, isInstalled, nothing, spend, stowage } from "./support/command.js";
+import { type RunningRegistry, startDockerRegistry, startOurRegistry } from "./support/registries.js";
+import { scratchFolder } from "./support/scratch.js";
 
-const data = "../shared/fixtures/python-stack.store.tar.xz";
-const storeRoot = "/opt/stacks/ci0";
-const roots = ["/uagpdy7swdtkfn35aelh2uyn7gw6paob", "/mll6bwdilbdswu2t2axpwkgvy5nv4kli"];
-/** What all of an install may take, in KiB. */
-const memoryLimit = 300 * 1024;
-
-/** The command as it is shipped. */
-const stowage = fileURLToPath(new URL("../cli/stowage.js", import.meta.url));
-
-export const prepare: Prepare = async () => {
-  if (!existsSync(data)) {
-    console.error(`install: skipped, ${data} is missing`);
-    return [];
+export const prepare: Prepare = async (options) => {
+  const scratch = scratchFolder();
+  const stack = unpackStack(join(scratch, "machine"), options);
+  const ours = await startOurRegistry(join(scratch, "ours"));
+  const registries = [ours];
+  if (isInstalled("docker-registry")) registries.unshift(await startDockerRegistry(join(scratch, "theirs")));
+  else console.error("install: docker-registry is missing, only our registry is asked");
+  const home = join(scratch, "home");
+  for (const registry of registries) {
+    const push = ["buildcache", "push", "--store", stack.storeRoot, "--sysroot", stack.sysroot];
+    await spend([...stowage, ...push, mirrorAt(registry), ...stack.specs], { env: homeIn(home) });
   }
-  const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-  const scratch = mkdtempSync(join(memory, "stowage-bench-"));
-  const onDisk = mkdtempSync(join(tmpdir(), "stowage-bench-"));
-  const servers: ChildProcess[] = [];
-  process.on("exit", () => {
-    for (const server of servers) server.kill("SIGKILL");
-    for (const folder of [scratch, onDisk]) rmSync(folder, { recursive: true, force: true });
-  });
-  const machine = join(scratch, "machine");
-  mkdirSync(machine);
-  run("tar", ["-xJf", data, "-C", machine]);
-
-  const ours = await start(servers, (host) => [
-    process.execPath,
-    [stowage, "serve", "--root", join(scratch, "ours"), "--listen", host],
-  ]);
-  const registries = [{ name: "our registry", host: ours }];
-  if (spawnSync("docker-registry", ["--version"]).status === 0) {
-    const host = await start(servers, (address) => {
-      const config = join(scratch, "docker-registry.yml");
-      const storage = { filesystem: { rootdirectory: join(scratch, "theirs") } };
-      writeFileSync(
-        config,
-        JSON.stringify({ version: 0.1, log: { level: "error" }, storage, http: { addr: address } }),
-      );
-      return ["docker-registry", ["serve", config]];
-    });
-    registries.push({ name: "docker-registry", host });
-  } else console.error("install: docker-registry is missing, only our registry is asked");
-  for (const { host } of registries)
-    await push(`oci+http://${host}/bench`, {
-      specs: roots,
-      store: storeRoot,
-      sysroot: machine,
-      home: scratch,
-      env: { HOME: scratch },
-    });
   const layers = await saveLayers(ours, join(scratch, "layers"));
-  rmSync(machine, { recursive: true });
+  rmSync(stack.sysroot, { recursive: true });
+  const list = join(scratch, "layers.txt");
+  writeFileSync(list, layers.join("\n"));
 
-  const benchmarkIn = (folder: string, where: string, { name, host }: { name: string; host: string }) => {
+  const install = (registry: RunningRegistry, folder: string) =>
+    spend(
+      [
+        ...stowage,
+        "install",
+        "--store",
+        join(folder, "store"),
+        "--mirror",
+        mirrorAt(registry),
+        ...stack.specs,
+      ],
+      {
+        env: homeIn(join(folder, "home")),
+      },
+    );
+  const benchmarkIn = (folder: string, where: string, registry: RunningRegistry): Benchmark => {
     const target = join(folder, "target");
-    const title = `install ${layers.length} packages by hash from ${name} ${where}`;
     return {
-      name: title,
-      run: () => note(title, install({ host, store: join(target, "store"), cache: join(target, "cache") })),
+      name: `install ${layers.length} packages by hash from ${registry.name} ${where}`,
+      run: () => install(registry, target),
       peer: {
         name: "tar -xzf, two at a time",
+        program: "xargs",
         run: () => {
           mkdirSync(target);
-          const args = ["-P2", "-n1", "tar", "-C", target, "-xzf"];
-          note(`tar ${where}`, timed("xargs", args, { input: layers.join("\n") }));
+          return spend(["xargs", "-a", list, "-P2", "-n1", "tar", "-C", target, "-xzf"]);
         },
       },
       reset: () => rmSync(target, { recursive: true }),
-      goal: { timesPeer: 1 },
+      demands: [{ times: 1 }, { memory: 300e6 }],
       rounds: 5,
-      count: layers.length,
-      unit: "packages",
-    } satisfies Benchmark;
+    };
   };
-  const again = { host: ours, store: join(scratch, "again"), cache: join(scratch, "again-cache") };
-  install(again);
+  const again = join(scratch, "again");
+  await install(ours, again);
   return [
     ...registries.map((registry) => benchmarkIn(scratch, "on tmpfs", registry)),
-    benchmarkIn(onDisk, "on disk", { name: "our registry", host: ours }),
+    benchmarkIn(scratchFolder({ onDisk: true }), "on disk", ours),
     {
       name: "install what is installed",
-      run: () => install(again),
-      peer: { name: "node -e 0", run: () => run(process.execPath, ["-e", "0"]) },
-      goal: { timesPeer: 1 / 3 },
-      count: 1,
-      unit: "runs",
+      run: () => install(ours, again),
+      peer: { name: "node -e 0", run: () => spend(nothing) },
+      demands: [{ times: 3 }],
     },
   ];
 };
 
-function install({ host, store, cache }: { host: string; store: string; cache: string }): Spent {
-  const args = [stowage, "install", "--store", store, "--mirror", `oci+http://${host}/bench`, ...roots];
-  return timed(process.execPath, args, { env: { XDG_CACHE_HOME: cache, HOME: cache } });
-}
-
-/** What a command and its children took: peak memory in KiB, seconds of processors. */
-interface Spent {
-  readonly memory: number;
-  readonly processors: number;
-}
-
-/** A loaded machine favours who has more processes: their seconds of processors can be compared all the same. */
-const seconds = new Map<string, number[]>();
-process.on("exit", () => {
-  for (const [name, all] of seconds) {
-    const middle = all.toSorted((a, b) => a - b)[all.length >> 1] ?? Number.NaN;
-    console.error(`install: ${name}: ${middle.toFixed(2)} s of processors`);
-  }
-});
-
-function note(name: string, { memory, processors }: Spent): void {
-  if (memory > memoryLimit) throw new Error(`${name} took ${memory} KiB, more than ${memoryLimit}`);
-  seconds.set(name, [...(seconds.get(name) ?? []), processors]);
-}
-
-/** By GNU time, where it is installed. */
-function timed(program: string, args: readonly string[], options: RunOptions = {}): Spent {
-  if (!existsSync("/usr/bin/time")) {
-    run(program, args, options);
-    return { memory: Number.NaN, processors: Number.NaN };
-  }
-  const stderr = run("/usr/bin/time", ["-f", "%M %U %S", program, ...args], options);
-  const [memory = "", user, system] = stderr.trim().split("\n").at(-1)?.split(" ") ?? [];
-  return { memory: Number(memory), processors: Number(user) + Number(system) };
-}
-
-interface RunOptions {
-  readonly input?: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-/** Returns what it said on stderr. */
-function run(program: string, args: readonly string[], { input = "", env = {} }: RunOptions = {}): string {
-  const done = spawnSync(program, args, { input, encoding: "utf8", env: { ...process.env, ...env } });
-  if (done.status !== 0) throw new Error(`${program} ${args.join(" ")}: ${done.stderr}${done.stdout}`);
-  return done.stderr;
-}
+const mirrorAt = ({ host }: RunningRegistry): string => `oci+http://${host}/bench`;
 
 /** The archives of all packages, the largest first. */
-async function saveLayers(host: string, folder: string): Promise<readonly string[]> {
+async function saveLayers(registry: RunningRegistry, folder: string): Promise<readonly string[]> {
   mkdirSync(folder);
   await using client = openHttpClient({ clock: systemClock, random: systemRandom });
-  const repository = openRemoteRepository(parseRegistryUrl(`oci+http://${host}/bench`), client);
+  const repository = openRemoteRepository(parseRegistryUrl(mirrorAt(registry)), client);
   const saved: { path: string; size: number }[] = [];
   for (const tag of (await packageTags(repository)).values()) {
     const entry = await readEntry(repository, tag);
@@ -168,31 +94,4 @@ async function saveLayers(host: string, folder: string): Promise<readonly string
     saved.push({ path, size: entry.layer.size });
   }
   return saved.toSorted((a, b) => b.size - a.size).map(({ path }) => path);
-}
-
-/** Starts a server on a port that is free, and waits until it answers. */
-async function start(
-  servers: ChildProcess[],
-  command: (host: string) => readonly [string, readonly string[]],
-): Promise<string> {
-  const port = await new Promise<number>((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-  const host = `127.0.0.1:${port}`;
-  const [program, args] = command(host);
-  servers.push(spawn(program, args, { stdio: "ignore" }));
-  for (let tries = 0; tries < 100; tries++) {
-    if (
-      await fetch(`http://${host}/v2/`).then(
-        ({ ok }) => ok,
-        () => false,
-      )
-    )
-      return host;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${program} does not answer at ${host}`);
 }

@@ -1,12 +1,8 @@
 // Our client beside skopeo: an image with 1 GiB in 8 layers from a layout to docker-registry, and back.
-import { execFile, spawn, spawnSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { bytesOf, utf8 } from "../src/base/bytes.js";
 import { openHttpClient } from "../src/io/http-client/http-client.js";
 import { openLayout } from "../src/io/registry/layout.js";
@@ -18,9 +14,11 @@ import { encodeManifest } from "../src/oci/manifest.js";
 import { mediaTypes } from "../src/oci/media-types.js";
 import { parseRegistryUrl, parseTag } from "../src/oci/reference.js";
 import type { Prepare } from "./harness.js";
+import { isInstalled, type Spent, spend } from "./support/command.js";
+import { startDockerRegistry } from "./support/registries.js";
+import { scratchFolder } from "./support/scratch.js";
 
 const layers = 8;
-const layerBytes = 128 * 1024 * 1024;
 const rounds = 5;
 const tag = parseTag("bench");
 
@@ -36,50 +34,44 @@ if (process.argv[1] === self) {
   await copy(from, to, { reference: tag, tag });
 }
 
-export const prepare: Prepare = async () => {
-  if (
-    spawnSync("skopeo", ["--version"]).status !== 0 ||
-    spawnSync("docker-registry", ["--version"]).status !== 0
-  ) {
-    console.error("registry-client: skipped, skopeo or docker-registry is missing");
+export const prepare: Prepare = async ({ short }) => {
+  if (!isInstalled("docker-registry")) {
+    console.error("registry-client: skipped, docker-registry is missing");
     return [];
   }
-  const scratch = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "stowage-bench-"));
+  const layerBytes = (short ? 1 : 128) * 1024 * 1024;
+  const scratch = scratchFolder();
   const image = join(scratch, "image");
-  await makeImage(image);
-  const full = await startRegistry(scratch);
+  await makeImage(image, layerBytes);
+  const another = () => startDockerRegistry(mkdtempSync(join(scratch, "registry-")));
+  const full = await another();
+  await client("push", image, full.host);
   // Each upload goes to a registry that has nothing yet: none of ours or of skopeo's can be mounted or skipped.
-  const empty = await Promise.all(Array.from({ length: 2 * (rounds + 1) }, () => startRegistry(scratch)));
-  process.on("exit", () => {
-    for (const registry of [full, ...empty]) registry.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  await stowage("push", image, full.host);
-
-  let used: TimedRegistry | undefined;
-  const next = (): string => {
-    used = empty.shift();
-    if (used === undefined) throw new Error("more rounds than registries");
-    return used.host;
-  };
+  let empty = await another();
   const pulled = join(scratch, "pulled");
-  const common = { count: layers * layerBytes, unit: "bytes", rounds, goal: { timesPeer: 1 } };
+  const common = { count: layers * layerBytes, unit: "bytes", rounds, demands: [{ times: 1 }] };
+  const size = `${(layers * layerBytes) / 2 ** 20} MiB`;
   return [
     {
-      name: "push an image of 1 GiB",
-      run: () => stowage("push", image, next()),
+      name: `push an image of ${size}`,
+      run: () => client("push", image, empty.host),
       peer: {
         name: "skopeo copy",
-        run: () => skopeo(`oci:${image}:${tag}`, `docker://${next()}/bench:${tag}`),
+        program: "skopeo",
+        run: () => skopeo(`oci:${image}:${tag}`, `docker://${empty.host}/bench:${tag}`),
       },
-      reset: () => used?.stop(),
+      reset: async () => {
+        empty.stop();
+        empty = await another();
+      },
       ...common,
     },
     {
-      name: "pull an image of 1 GiB",
-      run: () => stowage("pull", pulled, full.host),
+      name: `pull an image of ${size}`,
+      run: () => client("pull", pulled, full.host),
       peer: {
         name: "skopeo copy",
+        program: "skopeo",
         run: () => skopeo(`docker://${full.host}/bench:${tag}`, `oci:${pulled}:${tag}`),
       },
       reset: () => rmSync(pulled, { recursive: true, force: true }),
@@ -88,11 +80,12 @@ export const prepare: Prepare = async () => {
   ];
 };
 
-const stowage = (direction: "push" | "pull", directory: string, host: string): Promise<unknown> =>
-  promisify(execFile)(process.execPath, [self, direction, directory, host]);
+const client = (direction: "push" | "pull", directory: string, host: string): Promise<Spent> =>
+  spend([process.execPath, self, direction, directory, host]);
 
-const skopeo = (from: string, to: string): Promise<unknown> =>
-  promisify(execFile)("skopeo", [
+const skopeo = (from: string, to: string): Promise<Spent> =>
+  spend([
+    "skopeo",
     "copy",
     "--preserve-digests",
     "--insecure-policy",
@@ -102,7 +95,7 @@ const skopeo = (from: string, to: string): Promise<unknown> =>
     to,
   ]);
 
-async function makeImage(directory: string): Promise<void> {
+async function makeImage(directory: string, layerBytes: number): Promise<void> {
   const { blobs, manifests } = await openLayout(directory, { create: true });
   const written = [];
   for (let i = 0; i < layers; i += 1) {
@@ -125,56 +118,3 @@ async function makeImage(directory: string): Promise<void> {
   });
   await manifests.write(image, { tag });
 }
-
-interface TimedRegistry {
-  readonly host: string;
-  stop(): void;
-}
-
-async function startRegistry(scratch: string): Promise<TimedRegistry> {
-  const port = await freePort();
-  const host = `127.0.0.1:${port}`;
-  const root = join(scratch, `registry-${port}`);
-  mkdirSync(root);
-  const config = join(root, "config.yml");
-  // YAML holds JSON.
-  writeFileSync(
-    config,
-    JSON.stringify({
-      version: 0.1,
-      log: { level: "error" },
-      storage: { filesystem: { rootdirectory: join(root, "data") } },
-      http: { addr: host },
-    }),
-  );
-  const child = spawn("docker-registry", ["serve", config], { stdio: "ignore" });
-  // It is stopped when this process ends, and does not keep it from ending.
-  child.unref();
-  for (let tries = 0; ; tries += 1) {
-    const answer = await fetch(`http://${host}/v2/`).catch((error: unknown) => error);
-    if (answer instanceof Response) break;
-    if (tries === 100) throw new Error(`docker-registry does not come up at ${host}`, { cause: answer });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return {
-    host,
-    stop() {
-      child.kill("SIGKILL");
-      rmSync(root, { recursive: true, force: true });
-    },
-  };
-}
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        address !== null && typeof address === "object"
-          ? resolve(address.port)
-          : reject(new Error("no port")),
-      );
-    });
-  });

@@ -28,7 +28,7 @@ export const prepare: Prepare = () => {
     }
     return sum;
   };
-  const goal = { timesPeer: 1 };
+  const demands = [{ times: 1 }];
   const unit = "versions";
   const peer = (run: () => unknown) => ({ name: "semver", run });
   return [
@@ -38,16 +38,16 @@ export const prepare: Prepare = () => {
       peer: peer(() => texts.map((text) => new semver.SemVer(text)).sort(semver.compare)),
       count,
       unit,
-      goal,
+      demands,
     },
-    { name: "sort 100,000 versions", run: sortOurs, peer: peer(sortTheirs), count, unit, goal },
+    { name: "sort 100,000 versions", run: sortOurs, peer: peer(sortTheirs), count, unit, demands },
     {
       name: "filter 100,000 texts by a range",
       run: () => texts.filter((text) => satisfies(parseVersion(text), list)),
       peer: peer(() => texts.filter((text) => semver.satisfies(text, range, { includePrerelease: true }))),
       count,
       unit,
-      goal,
+      demands,
     },
     {
       name: "filter 100,000 versions by a range",
@@ -55,7 +55,7 @@ export const prepare: Prepare = () => {
       peer: peer(filterTheirs),
       count,
       unit,
-      goal,
+      demands,
     },
     {
       name: "compare neighbours",
