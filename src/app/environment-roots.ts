@@ -5,6 +5,7 @@ import type { EntryRequest } from "../buildcache/source.js";
 import { type ConfigNode, nodeAt, plainOf, textAt } from "../config/node.js";
 import { configFailure } from "../config/parse.js";
 import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
+import type { SpecGraph } from "../spec/concrete-spec.js";
 import { nodeOf } from "../spec/graph.js";
 import { decodeLockfile } from "../spec/lockfile.js";
 import type { Context } from "./context.js";
@@ -35,14 +36,17 @@ export async function environmentRoots(
   };
 }
 
-/**
- * The roots of a lockfile, externals left out; undefined where the file is not there.
- * @throws Failure `spec.lockfile-*`, `install.group-unknown`
- */
+/** The roots of a lockfile, externals left out; undefined where the file is not there. @throws Failure `spec.lockfile-*` */
 export async function lockedRoots(
   file: string,
   groups?: readonly string[],
 ): Promise<readonly EntryRequest[] | undefined> {
+  const graph = await lockedGraph(file, groups);
+  return graph?.roots.map((hash) => nodeOf(graph, hash)).filter(({ external }) => external === undefined);
+}
+
+/** The same with all that the roots need. @throws Failure `spec.lockfile-*` */
+export async function lockedGraph(file: string, groups?: readonly string[]): Promise<SpecGraph | undefined> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
@@ -63,9 +67,7 @@ export async function lockedRoots(
   }
   const { graph, roots } = decodeLockfile(json, file);
   const chosen = roots.filter(({ group }) => groups === undefined || groups.includes(group));
-  return [...new Set(chosen.map(({ hash }) => nodeOf(graph, hash)))].filter(
-    ({ external }) => external === undefined,
-  );
+  return { ...graph, roots: [...new Set(chosen.map(({ hash }) => hash))] };
 }
 
 /** One item of `specs`: a spec, a matrix, or a group of either. */

@@ -1,11 +1,11 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import { ociSource } from "../buildcache/entry.js";
 import { packageTags } from "../buildcache/index-update.js";
-import type { EntryRequest, PackageSource } from "../buildcache/source.js";
+import type { PackageSource } from "../buildcache/source.js";
 import { readSection } from "../config/configuration.js";
 import { paddedRoot } from "../config/install-tree.js";
 import type { Mirror } from "../config/mirror.js";
@@ -21,11 +21,9 @@ import { systemClock } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
 import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import type { Host } from "../spec/host.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
-import { environmentRoots, lockedRoots } from "./environment-roots.js";
-import { openIndexCopies } from "./index-copies.js";
-import { createRootResolver } from "./install-roots.js";
+import { askedRoots, nameOf } from "./asked-roots.js";
+import { remembering } from "./available.js";
 import { installWorkers } from "./install-workers.js";
 import { openRegistries } from "./registries.js";
 
@@ -43,6 +41,8 @@ export interface InstallOptions extends StowageOptions {
   readonly only?: "package" | "dependencies" | undefined;
   /** What the packages were built with, too. */
   readonly includeBuildDeps?: boolean | undefined;
+  /** Install what there is: what no mirror has is told in the result, with what needs it. */
+  readonly allowMissing?: boolean | undefined;
   readonly failFast?: boolean | undefined;
   /** Refuse a package in which anything could not be relocated. */
   readonly strict?: boolean | undefined;
@@ -62,6 +62,8 @@ export interface InstallResult {
   readonly plan: InstallPlan;
   /** Packages that the roots need more than one of: each works, but they cannot be loaded or linked together. */
   readonly conflicts: readonly (readonly ConcreteSpec[])[];
+  /** With `allowMissing`: what was asked for that no mirror has, as it was asked, and packages by name and hash. */
+  readonly missing: readonly string[];
   /** Mirrors that say that their packages are signed, whose signatures were not checked. */
   readonly unchecked: readonly string[];
   /** undefined for a dry run. */
@@ -96,11 +98,16 @@ export async function install(
     unpaddedRoot: context.installTree.root,
     locks: options.locks,
   });
+  const database = await store.readDatabase(call);
+  const sources = repositories.map((repository): PackageSource => remembering(ociSource(repository)));
+  const asked = await askedRoots(specs, { ...options, context, repositories, sources, database, host, call });
   const planned = await planInstall(
     {
-      roots: await rootsOf(specs, { context, options, repositories, host, call }),
-      sources: repositories.map((repository): PackageSource => ociSource(repository)),
-      database: await store.readDatabase(call),
+      roots: asked.roots,
+      explicit: asked.explicit,
+      allowMissing: options.allowMissing,
+      sources,
+      database,
       layout: store.layout,
       host,
       overwrite: options.overwrite,
@@ -112,7 +119,10 @@ export async function install(
   );
   const plan = await withCandidates(planned, repositories, call);
   const conflicts = conflictsIn(plan);
-  if (options.dryRun) return { root, plan, conflicts, unchecked, run: undefined, failed: [] };
+  const missing = options.allowMissing
+    ? [...new Set([...asked.missing, ...plan.missing.map(nameOf)])].sort()
+    : [];
+  if (options.dryRun) return { root, plan, conflicts, missing, unchecked, run: undefined, failed: [] };
 
   const permissions = await permissionsFor(plan, context);
   await using workers = createWorkers({ threads: context.jobs ?? availableParallelism() });
@@ -137,6 +147,7 @@ export async function install(
     root,
     plan,
     conflicts,
+    missing,
     unchecked,
     run,
     failed: failed.map(({ spec, failure }) => ({ spec, failure: documentOf(failure) })),
@@ -163,50 +174,6 @@ const signaturesUnchecked = (mirrors: readonly string[]): Failure =>
       hint: "Give --no-check-signature if you trust the registry, or `stowage mirror set --unsigned NAME`.",
     },
   );
-
-/** @throws Failure `install.nothing-asked`, and what resolving throws */
-async function rootsOf(
-  specs: readonly string[],
-  {
-    context,
-    options,
-    repositories,
-    host,
-    call,
-  }: {
-    context: Context;
-    options: InstallOptions;
-    repositories: readonly Repository[];
-    host: Host | undefined;
-    call: Call;
-  },
-): Promise<EntryRequest[]> {
-  const roots: EntryRequest[] = [];
-  const texts = [...specs];
-  const { lockfile, groups } = options;
-  if (lockfile !== undefined) {
-    const file = resolve(context.cwd, lockfile);
-    const locked = await lockedRoots(file, groups);
-    if (locked === undefined)
-      throw new Failure("not-found", `there is no lockfile ${file}`, {
-        code: "install.lockfile-missing",
-        subject: file,
-        hint: "Name a spack.lock; `spack concretize` writes one.",
-      });
-    roots.push(...locked);
-  } else if (specs.length === 0 && context.environment !== undefined) {
-    const { locked, specs: asked } = await environmentRoots(context, context.environment, groups);
-    roots.push(...locked);
-    texts.push(...asked);
-  }
-  const resolver = createRootResolver(repositories, { ...call, host, copies: openIndexCopies(context) });
-  for (const text of texts) roots.push(await resolver.resolve(text));
-  if (roots.length > 0) return roots;
-  throw new Failure("usage", "nothing to install was named", {
-    code: "install.nothing-asked",
-    hint: "Name specs, or give --lockfile FILE or --env DIR.",
-  });
-}
 
 /** Says of packages that no mirror has which others of their names there are. */
 async function withCandidates(

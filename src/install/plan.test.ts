@@ -137,3 +137,15 @@ test("binaries for a newer glibc than the machine's are refused", async () => {
   expect(externals.map(({ name }) => name)).toEqual(["glibc"]);
   expect((await plan({ ...request, host: { ...host, glibc: "2.39" } })).problems).toEqual([]);
 });
+
+test("where packages may be missing, what needs them is left out, and the rest is planned", async () => {
+  const { packages, missing, problems } = await plan({
+    sources: [sourceOf(["app", "zlib"])],
+    allowMissing: true,
+    roots: [{ hash: rootHash }, ...[...graph.nodes.keys()].slice(2).map((hash) => ({ hash }))],
+    explicit: new Set([rootHash]),
+  });
+  expect(packages.map(({ spec: { name }, explicit }) => [name, explicit])).toEqual([["zlib", false]]);
+  expect(missing.map(({ name }) => name)).toEqual(["libpng", "app"]);
+  expect(problems).toEqual([]);
+});

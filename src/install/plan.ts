@@ -4,7 +4,7 @@ import { mapLimited } from "../base/limit.js";
 import type { Entry, EntryRequest, PackageSource } from "../buildcache/source.js";
 import type { ConcreteSpec, DependencyType, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { topologicalOrder } from "../spec/graph.js";
+import { dependenciesOf, topologicalOrder } from "../spec/graph.js";
 import { checkHash } from "../spec/hash-check.js";
 import type { Host } from "../spec/host.js";
 import type { Database } from "../store/database.js";
@@ -27,6 +27,10 @@ export interface InstallRequest {
   readonly only?: "package" | "dependencies" | undefined;
   /** What the roots were built with too. */
   readonly buildDependencies?: boolean | undefined;
+  /** Of the roots those that someone asked for; else all are. */
+  readonly explicit?: ReadonlySet<DagHash> | undefined;
+  /** What no mirror has is left out, with what needs it, and is no problem. */
+  readonly allowMissing?: boolean | undefined;
   /** Bytes free where the store is. */
   readonly freeBytes?: number | undefined;
 }
@@ -62,7 +66,7 @@ export interface InstallPlan {
   readonly externals: readonly ConcreteSpec[];
   /** Bytes to fetch. */
   readonly bytes: number;
-  /** What no mirror has. */
+  /** What no mirror has; where that is allowed, what needs it too. */
   readonly missing: readonly EntryRequest[];
   /** Why it cannot be done; all that is known, not only the first. */
   readonly problems: readonly Failure[];
@@ -100,7 +104,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
       if (only !== undefined && isRoot !== (only === "package")) return undefined;
       const prefix = prefixIn(database, { layout, spec });
       if (prefix === undefined) throw new Error(`${spec.name} has no prefix`);
-      const about = { spec, prefix, explicit: isRoot };
+      const about = { spec, prefix, explicit: isRoot && request.explicit?.has(spec.hash) !== false };
       const installed = database.records.get(spec.hash)?.installed === true;
       const overwrite = isRoot && request.overwrite === true;
       if (installed && !overwrite) return { ...about, state: "present" };
@@ -112,7 +116,8 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
       return undefined;
     },
   );
-  const packages = planned.filter((one) => one !== undefined);
+  const known = planned.filter((one) => one !== undefined);
+  const packages = request.allowMissing === true ? withoutBroken(known, missing) : known;
   const fetched = packages.filter((one) => one.state === "fetch");
   const bytes = fetched.reduce((sum, { entry }) => sum + entry.layer.size, 0);
   return {
@@ -123,7 +128,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
     bytes,
     missing,
     problems: [
-      ...missingProblems(missing, request.sources),
+      ...(request.allowMissing === true ? [] : missingProblems(missing, request.sources)),
       ...unbelievable(fetched),
       ...(request.host === undefined
         ? []
@@ -134,10 +139,22 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
   };
 }
 
+/** Leaves out what needs something that is missing, which is then missing itself. @param packages dependencies first */
+function withoutBroken(packages: readonly PlannedPackage[], missing: EntryRequest[]): PlannedPackage[] {
+  const broken = new Set(missing.map(({ hash }) => hash));
+  return packages.filter(({ spec, state }) => {
+    if (state === "present" || !dependenciesOf(spec, runtime).some(({ hash }) => broken.has(hash)))
+      return true;
+    broken.add(spec.hash);
+    missing.push(spec);
+    return false;
+  });
+}
+
 /**
  * The first mirror that has a package answers. What one of them cannot say is only a failure if no other has it.
  */
-function createLookup(sources: readonly PackageSource[]) {
+export function createLookup(sources: readonly PackageSource[]) {
   return async (request: EntryRequest, call: Call | undefined): Promise<Entry | undefined> => {
     let failed: unknown;
     for (const source of sources) {

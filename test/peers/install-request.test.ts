@@ -114,6 +114,23 @@ describe.skipIf(!hasShared)("what is asked for", () => {
     });
   });
 
+  test("what may be missing is told, and what there is is planned: below what must be built, too", async () => {
+    const mirror = cacheWithout("partly", (tag) => !tag.startsWith("libgreet-"));
+    const lockfile = await writeLock(at("partly-locked"));
+    const locked = await install([], options({ mirror, lockfile, allowMissing: true }));
+    expect(namesOf(locked)).toEqual(["bzip2", "gcc-runtime", "greet-data", "zlib"]);
+    expect(locked.plan.packages.filter(({ explicit }) => explicit)).toEqual([]);
+    // What is built needs what it is built with; greet is there, but of no use without libgreet.
+    const names = locked.missing.map((name) => name.replace(/@.*/, ""));
+    expect(names).toEqual(["compiler-wrapper", "greet", "libgreet"]);
+
+    const asked = await install(["zlib", "hdf5", "/222222"], options({ mirror, allowMissing: true }));
+    expect([namesOf(asked), asked.missing]).toEqual([
+      ["gcc-runtime", "zlib"],
+      ["/222222", "hdf5"],
+    ]);
+  });
+
   test("an environment is its lockfile, or the specs of its spack.yaml where it has none", async () => {
     const locked = at("env-locked");
     await writeLock(locked);

@@ -22,6 +22,7 @@ export const installCommand: CommandDefinition = {
         repeatable("--group <name>", "of an environment or a lockfile only these roots (repeatable)"),
       )
       .option("--include-build-deps", "install what the packages were built with, too")
+      .option("--allow-missing", "install what there is, and tell what no mirror has")
       .option("--overwrite", "install again what is installed")
       .option("--dry-run", "tell what would be done")
       .option("--fail-fast", "stop at the first package that fails")
@@ -54,6 +55,7 @@ export const installCommand: CommandDefinition = {
       mirror: given.text("mirror"),
       only: only === "package" || only === "dependencies" ? only : undefined,
       includeBuildDeps: given.flag("includeBuildDeps"),
+      allowMissing: given.flag("allowMissing"),
       overwrite: given.flag("overwrite"),
       dryRun,
       failFast: given.flag("failFast"),
@@ -74,7 +76,8 @@ export const installCommand: CommandDefinition = {
     return {
       document: documentOf(result),
       *lines(paint) {
-        const { plan, run, failed } = result;
+        const { plan, run, failed, missing } = result;
+        for (const name of missing) yield `${paint("yellow", "in no mirror:")} ${name}`;
         if (run === undefined) {
           yield* table(
             plan.packages.map((one) => [
@@ -100,6 +103,7 @@ export const installCommand: CommandDefinition = {
           `${plural(run.installed.length, "package")} installed`,
           `${run.present.length} there already`,
           ...(failed.length > 0 ? [`${failed.length} failed`] : []),
+          ...(missing.length > 0 ? [`${missing.length} in no mirror`] : []),
         ].join(", ");
       },
       failure: failureOf(result),
@@ -107,7 +111,7 @@ export const installCommand: CommandDefinition = {
   },
 };
 
-function documentOf({ root, plan, conflicts, unchecked, run, failed }: InstallResult): object {
+function documentOf({ root, plan, conflicts, missing, unchecked, run, failed }: InstallResult): object {
   const named = ({
     spec,
     prefix,
@@ -123,6 +127,7 @@ function documentOf({ root, plan, conflicts, unchecked, run, failed }: InstallRe
   return {
     store: root,
     conflicts: conflicts.map((same) => same.map(({ name, version, hash }) => ({ name, version, hash }))),
+    missing,
     unchecked,
     dryRun: run === undefined,
     bytes: plan.bytes,
