@@ -111,8 +111,8 @@ export function decodeBinaryDistribution(bytes: Uint8Array, subject: string): Bi
     return value.map((item: unknown) => asText(item, subject, key));
   };
   return {
-    sbangInstallPath: text("sbang_install_path"),
-    buildPath: text("buildpath"),
+    sbangInstallPath: asPath(text("sbang_install_path"), subject),
+    buildPath: asPath(text("buildpath"), subject),
     spackPrefix: text("spackprefix"),
     relativePrefix: text("relative_prefix"),
     hardlinksDeduped: fields["hardlinks_deduped"] === "true",
@@ -133,7 +133,9 @@ function hashToPrefix(
   const pairs = Object.entries(asRecord(fields[key] ?? {}, subject, key)).map(
     ([name, value]) => [name, asText(value, subject, key)] as const,
   );
-  return new Map(older ? pairs.map(([prefix, hash]) => [hash, prefix]) : pairs);
+  const prefixes = older ? pairs.map(([prefix, hash]) => [hash, prefix] as const) : pairs;
+  for (const [, prefix] of prefixes) asPath(prefix, subject);
+  return new Map(prefixes);
 }
 
 function parseYaml(bytes: Uint8Array, subject: string): unknown {
@@ -155,6 +157,12 @@ function asText(value: unknown, subject: string, key: string): string {
   if (typeof value !== "string")
     throw invalid(subject, `${key} is ${value === undefined ? "missing" : "no text"}`);
   return value;
+}
+
+/** What is looked for in every file must be a path, and not the root directory. */
+function asPath(text: string, subject: string): string {
+  if (/^\/[^\0\n]*[^\0\n/]$/.test(text)) return text;
+  throw invalid(subject, `${JSON.stringify(text)} is no absolute path of a directory`);
 }
 
 function invalid(subject: string, found: string, cause?: unknown): Failure {

@@ -30,6 +30,9 @@ const longestExtension = 1024 * 1024;
 
 const endedByZeros = "end";
 
+/** Zeros that may follow the end mark (bytes): Python fills up to 10 KiB, GNU tar to what its user likes. */
+const mostPadding = 16 * 1024 * 1024;
+
 /**
  * Reads a tar archive that comes in chunks: ustar, PAX (path, linkpath, size), GNU long names.
  * @throws Failure `archive.header-invalid`, `archive.truncated`; what the sink throws
@@ -41,6 +44,7 @@ export function createTarReader(sink: TarSink, subject: string): TarReader {
   let state: "header" | "content" | "extension" | "padding" | typeof endedByZeros = "header";
   let left = 0;
   let padding = 0;
+  let trailing = 0;
   let extension: Extension | undefined;
   /** Names and size that an extension gave for the next entry. */
   let overrides: Overrides = {};
@@ -113,7 +117,9 @@ export function createTarReader(sink: TarSink, subject: string): TarReader {
     push: (chunk) => {
       for (let at = 0; at < chunk.byteLength; ) {
         if (state === endedByZeros) {
-          if (!isZero(chunk.subarray(at))) throw invalid(subject, "more after its end");
+          trailing += chunk.byteLength - at;
+          if (trailing > mostPadding || !isZero(chunk.subarray(at)))
+            throw invalid(subject, "more after its end");
           return;
         }
         at += step(chunk, at);

@@ -13,11 +13,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { endMark, entryBytes, type ForgedEntry } from "../../test/support/archives.js";
 import { systemFiles } from "../io/system/files.js";
 import { binaryDistributionName, encodeBinaryDistribution } from "./binary-distribution.js";
 import { gunzip } from "./gunzip.js";
 import { packPrefix } from "./pack.js";
-import { encodeTarHeader, paddingOf, type TarEntry } from "./tar-header.js";
 import { createUnpacker, type UnpackOptions } from "./unpack.js";
 import { createTreeWriter } from "./write-tree.js";
 
@@ -25,25 +25,6 @@ const scratch = mkdtempSync(join(tmpdir(), "stowage-unpack-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const root = "opt/store/linux-x86_64/p-1-abc";
-
-interface Entry extends Partial<TarEntry> {
-  readonly content?: string;
-  /** Bytes to put into the header block, by offset; the checksum is made right again. */
-  readonly patch?: Readonly<Record<number, string>>;
-}
-
-const entryBytes = ({ content, patch, ...entry }: Entry): Buffer => {
-  const size = entry.size ?? content?.length ?? 0;
-  const head = Buffer.from(encodeTarHeader({ type: "file", name: "", mode: 0o644, ...entry, size }));
-  const block = head.subarray(-512);
-  for (const [at, text] of Object.entries(patch ?? {})) block.write(text, Number(at), "latin1");
-  if (patch !== undefined && !("148" in patch)) {
-    block.write("        ", 148);
-    const sum = block.reduce((total, byte) => total + byte, 0);
-    block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  }
-  return Buffer.concat([head, Buffer.from(content ?? ""), Buffer.alloc(paddingOf(content?.length ?? 0))]);
-};
 
 const metadata = Buffer.from(
   encodeBinaryDistribution({
@@ -59,24 +40,26 @@ const metadata = Buffer.from(
   }),
 ).toString();
 
-const directory = (name: string): Entry => ({ type: "directory", name: `${name}/`, mode: 0o755 });
-const file = (name: string, more: Entry = {}): Entry => ({ name: `${root}/${name}`, content: "x", ...more });
-const symlink = (name: string, linkName: string): Entry => ({
+const directory = (name: string): ForgedEntry => ({ type: "directory", name: `${name}/`, mode: 0o755 });
+const file = (name: string, more: ForgedEntry = {}): ForgedEntry => ({
+  name: `${root}/${name}`,
+  content: "x",
+  ...more,
+});
+const symlink = (name: string, linkName: string): ForgedEntry => ({
   type: "symlink",
   name: `${root}/${name}`,
   linkName,
 });
-const hardlink = (name: string, linkName: string): Entry => ({
+const hardlink = (name: string, linkName: string): ForgedEntry => ({
   type: "hardlink",
   name: `${root}/${name}`,
   linkName,
 });
 const parents = ["opt", "opt/store", "opt/store/linux-x86_64", root].map(directory);
 const last = file(".spack/binary_distribution", { content: metadata });
-const endMark = Buffer.alloc(1024);
-
 /** An archive like Spack's, with these entries after the prefix's own. */
-const archiveWith = (...entries: Entry[]): Buffer =>
+const archiveWith = (...entries: ForgedEntry[]): Buffer =>
   Buffer.concat([...[...parents, ...entries, last].map(entryBytes), endMark]);
 
 /** What the sink is told, one line a call. */
@@ -161,7 +144,7 @@ test("createUnpacker() reads GNU long names, ustar prefixes and V7 headers", () 
 
 const deep = Array.from({ length: 200 }, () => "d").join("/");
 
-test.each<[string, Entry[], Partial<UnpackOptions>?]>([
+test.each<[string, ForgedEntry[], Partial<UnpackOptions>?]>([
   ["unsafe-name", [{ name: "/etc/passwd", content: "x" }]],
   ["unsafe-name", [file("../../../etc/passwd")]],
   ["unsafe-name", [file("a/../b")]],

@@ -5,6 +5,7 @@ import type { Descriptor } from "../oci/descriptor.js";
 import { type Digest, hexOf, parseDigest } from "../oci/digest.js";
 import { decodeImageConfig, type ImageConfig } from "../oci/image-config.js";
 import { decodeImageManifest, type ImageManifest } from "../oci/manifest.js";
+import { mediaTypes } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
 import type { Manifest, Repository } from "../oci/repository.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
@@ -18,6 +19,9 @@ export const metadataLimit = 32 * 1024 * 1024;
 
 /** Layouts of a pushed package that can be read (`buildcache_layout_version`). */
 const readableLayouts = [1, 2, 3];
+
+/** Media types of a package's own layer: others' archives are compressed otherwise, or are none. */
+const readableLayers: readonly string[] = [mediaTypes.ociLayerGzip, mediaTypes.dockerLayerGzip];
 
 /** A layer with the digest of its uncompressed bytes. */
 export interface Layer {
@@ -74,7 +78,7 @@ function specOf(config: ImageConfig, subject: string): { spec: ConcreteSpec; gra
 /**
  * Reads one package from a repository: two requests, its layer not among them.
  * @returns undefined where the repository has no such tag
- * @throws Failure `buildcache.entry-broken`, `spec.hash-mismatch`
+ * @throws Failure `buildcache.entry-broken`, `buildcache.layer-unsupported`, `buildcache.layout-unknown`, `spec.*`
  */
 export async function readEntry(
   repository: Repository,
@@ -91,6 +95,12 @@ export async function readEntry(
   const diffIds = config.rootfs.diff_ids.map(parseDigest);
   if (own === undefined || diffIds.length !== image.layers.length)
     throw broken(subject, `it has ${image.layers.length} layers and ${diffIds.length} diff ids`);
+  if (!readableLayers.includes(own.mediaType))
+    throw new Failure("unsupported", `${subject} has its package in a layer of type ${own.mediaType}`, {
+      code: "buildcache.layer-unsupported",
+      subject,
+      hint: `Packages are read from layers of types ${readableLayers.join(" and ")}.`,
+    });
   const { spec, graph } = specOf(config, subject);
   if (packageTag(spec) !== tag) throw broken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
   const checksum = config["binary_cache_checksum"];

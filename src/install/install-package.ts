@@ -147,6 +147,7 @@ async function unpack(
   const job = {
     subject: `${subject} from ${entry.label}`,
     hash: spec.buildHash ?? spec.hash,
+    packageHash: spec.hash,
     digest: blob.cached ? entry.layer.digest : undefined,
     directory,
     here,

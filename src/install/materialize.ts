@@ -21,6 +21,8 @@ export interface MaterializeJob {
   readonly subject: string;
   /** DAG hash that the archive's prefix bears. */
   readonly hash: string;
+  /** DAG hash of the package; another where it is spliced. */
+  readonly packageHash: string;
   /** Of the archive: `sha256:…`; undefined where it was checked while it was fetched just now. */
   readonly digest: string | undefined;
   /** Where it is made: a path that nothing has. */
@@ -123,7 +125,20 @@ async function unpackOnce(
   });
   const archive = checked(context.open(), job);
   await gunzipHere(archive, unpacker.push, { ...context, subject });
-  return { unpacked: unpacker.end(), writer, origin };
+  const unpacked = unpacker.end();
+  assertOwn(unpacked, job);
+  return { unpacked, writer, origin };
+}
+
+/** An archive's digest says that it is what the manifest names; that it is of this package, only it says itself. */
+function assertOwn({ prefix, distribution }: Unpacked, { hash, packageHash, subject }: MaterializeJob): void {
+  const owners = [...distribution.hashToPrefix].filter(([, path]) => path === prefix).map(([owner]) => owner);
+  if (owners.length === 0 || owners.includes(hash) || owners.includes(packageHash)) return;
+  throw new Failure("corrupt", `${subject} holds ${prefix}, which is /${owners.join(", /")}`, {
+    code: "install.other-package",
+    subject,
+    hint: "Do not use this mirror until its package is pushed again from where it was built.",
+  });
 }
 
 /** The archive's bytes; the last come only if they are what was promised. */

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { textOf } from "../base/bytes.js";
 import { Failure } from "../base/failure.js";
+import { isTooDeep, mostNesting } from "../base/nesting.js";
 
 /** Manifests, configs and answers are metadata: past this many bytes they are refused (distribution-spec 1.1). */
 export const maxMetadataSize = 4 * 1024 * 1024;
@@ -17,6 +18,7 @@ export function invalidDocument(subject: string, why: string, cause?: unknown): 
 export function parseJson(bytes: Uint8Array, subject: string, limit = maxMetadataSize): unknown {
   if (bytes.byteLength > limit)
     throw invalidDocument(subject, `has ${bytes.byteLength} bytes, more than the ${limit} allowed`);
+  if (isTooDeep(bytes)) throw invalidDocument(subject, `is nested more than ${mostNesting} deep`);
   const text = textOf(bytes);
   if (text === undefined) throw invalidDocument(subject, "is not UTF-8");
   try {

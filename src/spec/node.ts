@@ -19,6 +19,15 @@ import { isDependencyType } from "./dependency-types.js";
 /** Names become file names and tags, so what is not a package name never gets past here. */
 const packageName = /^[a-zA-Z0-9_][a-zA-Z0-9_-]*$/;
 
+/** Names of machines and compilers become parts of paths as well: no slash, nothing that a terminal obeys. */
+const plainName = /^(?!\.\.?$)[^/\p{Cc}]+$/u;
+
+function nameAt(parent: JsonObject, step: string, place: Place): string {
+  const text = stringAt(parent, step, place);
+  if (plainName.test(text)) return text;
+  throw refuse(inside(place, step), `is no name: ${JSON.stringify(text)}`);
+}
+
 /**
  * One node of a spec file, database or lockfile, in any of the formats 2-5.
  * @throws Failure with the place's code: `spec.invalid`
@@ -35,10 +44,10 @@ export function decodeNode(json: unknown, place: Place): ConcreteSpec {
     name,
     version: versionAt(node, place),
     hash: hashAt(node, "hash", place),
-    namespace: node["namespace"] == null ? undefined : stringAt(node, "namespace", place),
-    platform: stringAt(arch, "platform", place),
-    os: stringAt(arch, "platform_os", place),
-    target: isObject(target) ? stringAt(target, "name", place) : stringAt(arch, "target", place),
+    namespace: node["namespace"] == null ? undefined : nameAt(node, "namespace", place),
+    platform: nameAt(arch, "platform", place),
+    os: nameAt(arch, "platform_os", place),
+    target: isObject(target) ? nameAt(target, "name", place) : nameAt(arch, "target", place),
     compiler: decodeCompiler(node, place),
     parameters: node["parameters"] === undefined ? {} : objectAt(node, "parameters", place),
     external: decodeExternal(node, place),
@@ -74,7 +83,7 @@ function edgeHash(edge: JsonObject, place: Place): DagHash {
 function decodeCompiler(node: JsonObject, place: Place): ConcreteSpec["compiler"] {
   const { compiler, annotations } = node;
   if (isObject(compiler))
-    return { name: stringAt(compiler, "name", place), version: versionAt(compiler, place) };
+    return { name: nameAt(compiler, "name", place), version: versionAt(compiler, place) };
   const text = isObject(annotations) ? annotations["compiler"] : undefined;
   return typeof text === "string" ? annotatedCompiler(text) : undefined;
 }

@@ -24,6 +24,16 @@ test.each([
   expect(prefixOf(layoutOf("/r", { projection }), spec)).toBe(prefix);
 });
 
+test.each(["..", ".", "1".repeat(256)])(
+  "a version %s names no directory, so does not lead out of the store",
+  (version) => {
+    const layout = layoutOf("/r", { projection: "{name}/{version}/{hash}" });
+    expect(() => prefixOf(layout, { ...spec, version })).toThrow(
+      expect.objectContaining({ code: "store.prefix-invalid" }),
+    );
+  },
+);
+
 test("a projection with a field we cannot answer is refused", () => {
   expect(() => prefixOf(layoutOf("/r", { projection: "{^mpi.name}-{hash}" }), spec)).toThrow(
     expect.objectContaining({ code: "store.projection-unsupported" }),

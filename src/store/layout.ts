@@ -50,14 +50,31 @@ export function unpaddedRootOf(root: string): string {
 
 /**
  * The prefix of a new package. What is installed already is where the database says.
- * @throws Failure `store.projection-unsupported`
+ * @throws Failure `store.projection-unsupported`, `store.prefix-invalid`
  */
 export function prefixOf(layout: Layout, spec: ConcreteSpec): string {
   const path = layout.projection
     .toLowerCase()
     .replace(/\{([^{}]*)\}/g, (_, field: string) => fieldOf(spec, field).replace(/[^\w.+-]/g, "_"));
-  return `${layout.root}/${path}`;
+  const wrong = path.split("/").find((part) => !isDirectoryName(part));
+  if (wrong === undefined) return `${layout.root}/${path}`;
+  throw new Failure(
+    "unsupported",
+    `${spec.name}@${spec.version.slice(0, 100)} cannot be in ${layout.root}: "${wrong.slice(0, 100)}" is no name for a directory`,
+    {
+      code: "store.prefix-invalid",
+      subject: spec.hash,
+      hint: `The install tree's projection is ${layout.projection}.`,
+    },
+  );
 }
+
+/** Bytes of a name that every file system takes (NAME_MAX). */
+const longestName = 255;
+
+/** What a package is called may be anything: it must not lead out of the store. The fields are ASCII by now. */
+const isDirectoryName = (part: string): boolean =>
+  part !== "" && part !== "." && part !== ".." && part.length <= longestName;
 
 function fieldOf(spec: ConcreteSpec, field: string): string {
   const [name = "", length] = field.split(":");

@@ -143,6 +143,7 @@ test("a package of a store with its own layout is relocated by what its archive 
     {
       subject: "zlib",
       hash,
+      packageHash: hash,
       digest,
       directory: staged,
       here: { sbang: "/new/bin/sbang", root: "/new", packages: new Map([[hash, prefix]]) },

@@ -24,7 +24,7 @@ export const localWorkers: InstallWorkers = {
   verify: async (prefix) => verifyPrefix(prefix, installFiles),
 };
 
-export interface FromLayout extends InstallOptions, Pick<InstallRequest, "only" | "overwrite"> {
+export interface FromLayout extends InstallOptions, Pick<InstallRequest, "only" | "overwrite" | "freeBytes"> {
   /** A build cache: an OCI image layout, or any repository. */
   readonly layout: string | Repository;
   readonly root: string;
@@ -45,6 +45,7 @@ export async function installFrom(options: FromLayout): Promise<InstallResult> {
     layout: store.layout,
     only: options.only,
     overwrite: options.overwrite,
+    freeBytes: options.freeBytes,
   });
   const tools = {
     store,
