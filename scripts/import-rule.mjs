@@ -55,7 +55,7 @@ export const folders = {
   },
   trust: {
     may: ["base", "oci"],
-    outside: ["node:crypto"],
+    outside: ["node:crypto", "@noble/ciphers", "valibot"],
     why: "the port Verifier: signatures, policy, SBOM, attestations",
   },
   buildcache: {
