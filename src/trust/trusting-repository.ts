@@ -1,0 +1,41 @@
+import type { Call } from "../base/call.js";
+import { type Digest, isDigest } from "../oci/digest.js";
+import { decodeImageIndex } from "../oci/manifest.js";
+import { isImageIndex } from "../oci/media-types.js";
+import type { Tag } from "../oci/reference.js";
+import type { Repository } from "../oci/repository.js";
+import type { Verifier } from "./verifier.js";
+
+/**
+ * A repository whose manifests are trusted: none comes out of it, by tag or by digest, unless the verifier agrees.
+ *
+ * All that a manifest names by digest (config, layers, the manifests of an index) is as good as itself. So whoever
+ * reads through this cannot forget to check. Referrers come as they are: signatures are not signed themselves.
+ */
+export function trustingRepository(repository: Repository, verifier: Verifier): Repository {
+  const { manifests } = repository;
+  const named = new Set<Digest>();
+  const verify = async (reference: Tag | Digest, digest: Digest, call?: Call): Promise<void> => {
+    if (isDigest(reference) && named.has(digest)) return;
+    await verifier.verify(repository, { digest, tag: isDigest(reference) ? undefined : reference }, call);
+  };
+  return {
+    ...repository,
+    manifests: {
+      ...manifests,
+      async stat(reference, call) {
+        const descriptor = await manifests.stat(reference, call);
+        if (descriptor !== undefined) await verify(reference, descriptor.digest, call);
+        return descriptor;
+      },
+      async read(reference, call) {
+        const manifest = await manifests.read(reference, call);
+        if (manifest === undefined) return undefined;
+        await verify(reference, manifest.descriptor.digest, call);
+        if (isImageIndex(manifest.descriptor.mediaType))
+          for (const { digest } of decodeImageIndex(manifest).manifests) named.add(digest);
+        return manifest;
+      },
+    },
+  };
+}
