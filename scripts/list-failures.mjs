@@ -27,13 +27,14 @@ function* failures() {
     const text = readFileSync(join(root, "src", file), "utf8");
     for (const match of text.matchAll(/\bcode: "([a-z0-9-]+(?:\.[a-z0-9-]+)+)"/g)) {
       const before = text.slice(0, match.index);
-      // configFailure() makes those that point to a line of a file: all of kind usage.
+      // configFailure() makes those that point to a line of a file: all of kind usage; distrust() those of trust.
       const nearest = [
         ...before.matchAll(
-          /configFailure\(|"(partial|usage|not-found|denied|unavailable|corrupt|conflict|unsupported|interrupted)"/g,
+          /configFailure\(|distrust\(|"(partial|usage|not-found|denied|unavailable|corrupt|conflict|unsupported|interrupted)"/g,
         ),
       ].at(-1);
-      const kind = nearest?.[0] === "configFailure(" ? "usage" : nearest?.[1];
+      const kind =
+        nearest?.[0] === "configFailure(" ? "usage" : nearest?.[0] === "distrust(" ? "corrupt" : nearest?.[1];
       yield { code: match[1], kind, file };
     }
   }

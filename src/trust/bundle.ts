@@ -59,12 +59,7 @@ export function decodeBundle(bytes: Uint8Array, subject: string): Bundle {
 /** What is signed of an envelope: type and payload with their lengths (DSSE 1.0, "PAE"). */
 export function preAuthenticationEncoding({ payload, payloadType }: Written): Uint8Array {
   const type = utf8(payloadType);
-  return concat([
-    utf8(`DSSEv1 ${type.byteLength} `),
-    type,
-    utf8(` ${payload.byteLength} `),
-    payload,
-  ]);
+  return concat([utf8(`DSSEv1 ${type.byteLength} `), type, utf8(` ${payload.byteLength} `), payload]);
 }
 
 /** A bundle signed with a key, without log or time stamp. */

@@ -133,7 +133,8 @@ function typeOf(key: KeyObject, subject: string): string {
   if (type === "ec" && details?.namedCurve === "secp384r1") return "ecdsa-p384";
   const length = details?.modulusLength ?? 0;
   if (type === "rsa" && length >= smallestRsa) return `rsa-${length}`;
-  const found = type === "rsa" ? `an RSA key of ${length} bits` : `a key of type ${details?.namedCurve ?? type}`;
+  const found =
+    type === "rsa" ? `an RSA key of ${length} bits` : `a key of type ${details?.namedCurve ?? type}`;
   throw new Failure("unsupported", `${subject} holds ${found}`, {
     code: "key.unsupported",
     subject,
@@ -148,7 +149,10 @@ export async function generateKeyPair(
 ): Promise<{ readonly publicKey: PublicKey; readonly privatePem: string }> {
   const { privateKey, publicKey } = pairOf(type);
   const sealed = await seal(privateKey.export({ type: "pkcs8", format: "der" }), password);
-  const lines = Buffer.from(sealed).toString("base64").match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(sealed)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   const label = "ENCRYPTED SIGSTORE PRIVATE KEY";
   return {
     publicKey: publicKeyOf(publicKey, "the new key"),
