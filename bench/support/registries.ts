@@ -45,7 +45,7 @@ export async function startDockerRegistry(root: string): Promise<RunningRegistry
       config,
       JSON.stringify({
         version: 0.1,
-        log: { level: "fatal", accesslog: { disabled: true } },
+        log: { level: "error", accesslog: { disabled: true } },
         storage: { filesystem: { rootdirectory: join(root, "data") }, delete: { enabled: true } },
         http: { addr: host },
       }),
@@ -61,7 +61,7 @@ async function start(
 ): Promise<RunningRegistry> {
   const host = `127.0.0.1:${await freePort()}`;
   const [program = "", ...args] = command(host);
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(program, args, { stdio: "ignore" });
   const end = (): void => void child.kill("SIGKILL");
   process.on("exit", end);
   // It does not keep this process from ending.
