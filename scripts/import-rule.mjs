@@ -131,6 +131,11 @@ export const folders = {
     outside: ["node:*"],
     why: "ref lookup for git versions by running git",
   },
+  "io/gpg": {
+    may: ["base", "trust", "io/disk"],
+    outside: ["openpgp", "node:*"],
+    why: "OpenPGP signatures, by the library and by the program gpg; keyrings",
+  },
   "io/host": {
     may: ["base", "spec"],
     outside: ["node:*"],

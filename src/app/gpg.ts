@@ -1,0 +1,24 @@
+import { join, resolve } from "node:path";
+import type { Gpg } from "../io/gpg/gpg.js";
+import { openVerifier } from "../io/gpg/verifier.js";
+import { systemClock } from "../io/system/clock.js";
+import type { DocumentVerifier } from "../trust/openpgp.js";
+import type { Context } from "./context.js";
+
+/** The keyring: Spack's own where there is a Spack, so that what it trusts is trusted here. */
+export function gpgOf({ env, home, spack }: Context): Gpg {
+  const named = env["SPACK_GNUPGHOME"];
+  const own = spack === undefined ? join(home, ".stowage/gpg") : join(spack, "opt/spack/gpg");
+  return { home: named || own, env };
+}
+
+/** Verifies clearsigned documents by the keys that are trusted here, or by those in a file. */
+export function openDocumentVerifier(
+  context: Context,
+  { keyring }: { readonly keyring?: string | undefined } = {},
+): DocumentVerifier & AsyncDisposable {
+  return openVerifier(gpgOf(context), {
+    clock: systemClock,
+    keyring: keyring === undefined ? undefined : resolve(context.cwd, keyring),
+  });
+}
