@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readEntry } from "../src/buildcache/entry.js";
-import { packageTags } from "../src/buildcache/index-update.js";
+import { packageTags } from "../src/buildcache/oci-cache.js";
 import { openHttpClient } from "../src/io/http-client/http-client.js";
 import { openRemoteRepository } from "../src/io/registry/remote.js";
 import { systemClock, systemRandom } from "../src/io/system/clock.js";

@@ -111,6 +111,11 @@ export const folders = {
     outside: ["undici", "node:*"],
     why: "a remote registry over HTTP; an OCI layout on disk",
   },
+  "io/url-mirror": {
+    may: ["base", "oci", "buildcache", "io/http-client", "io/disk"],
+    outside: ["aws4fetch", "node:*"],
+    why: "mirrors that are no registry: a directory, a web site, an S3 bucket",
+  },
   "io/server": {
     may: ["base", "oci", "server", "io/disk"],
     outside: ["node:*"],

@@ -73,7 +73,7 @@ export {
 export { type ViewMethod, type ViewOptions, type ViewResult, view, viewMethods } from "./app/view.js";
 export { exitCodes, Failure, type FailureDocument, type FailureKind } from "./base/failure.js";
 export type { ProgressEvent, Report, Task } from "./base/progress.js";
-export type { BrokenTag, IndexResult } from "./buildcache/index-update.js";
+export type { BrokenPackage, IndexResult } from "./buildcache/index-update.js";
 export type { Access, Connection, Direction, Mirror } from "./config/mirror.js";
 export type { AccessChange, MirrorChange } from "./config/mirror-change.js";
 export type { ImageSettings } from "./image/compose.js";

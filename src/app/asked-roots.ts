@@ -1,8 +1,8 @@
 import { join, resolve } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
+import type { BuildCache } from "../buildcache/build-cache.js";
 import type { EntryRequest, PackageSource } from "../buildcache/source.js";
-import type { Repository } from "../oci/repository.js";
 import type { SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { nodeOf } from "../spec/graph.js";
@@ -19,7 +19,7 @@ export interface AskedOptions {
   readonly groups?: readonly string[] | undefined;
   readonly allowMissing?: boolean | undefined;
   readonly context: Context;
-  readonly repositories: readonly Repository[];
+  readonly caches: readonly BuildCache[];
   readonly sources: readonly PackageSource[];
   readonly database: Database;
   readonly host: Host | undefined;
@@ -81,8 +81,8 @@ async function ofLockfile(
 }
 
 async function ofTexts(texts: readonly string[], options: AskedOptions): Promise<Asked> {
-  const { context, repositories, host, call, allowMissing = false } = options;
-  const resolver = createRootResolver(repositories, { ...call, host, copies: openIndexCopies(context) });
+  const { context, caches, host, call, allowMissing = false } = options;
+  const resolver = createRootResolver(caches, { ...call, host, copies: openIndexCopies(context) });
   const roots: EntryRequest[] = [];
   const missing: string[] = [];
   for (const text of texts) {

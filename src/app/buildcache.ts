@@ -24,8 +24,8 @@ export async function updateIndex(
   const context = await openContext(options);
   const mirror = await context.mirror(mirrorName);
   await using registries = openRegistries(context);
-  const repository = await registries.mirror(mirror, "push");
-  return await updateStoredIndex(repository, {
+  const { cache } = await registries.destination(mirror);
+  return await updateStoredIndex(cache, {
     clock: systemClock,
     random: systemRandom,
     full: options.full,
@@ -76,16 +76,17 @@ export async function list(options: ListOptions = {}): Promise<ListResult> {
   const nodes = new Map<DagHash, ConcreteSpec>();
   const found = new Map<DagHash, { spec: ConcreteSpec; mirrors: string[] }>();
   for (const mirror of mirrors) {
-    const repository = await registries.mirror(mirror, "fetch");
-    const { graph, present } = await openIndex(repository, { ...call, copies });
-    const matches = createMatcher(graph);
-    for (const [hash, spec] of graph.nodes) {
-      nodes.set(hash, spec);
-      if (!present.has(hash)) continue;
-      if (queries.length > 0 && !queries.some((query) => matches(spec, query))) continue;
-      const known = found.get(hash);
-      if (known === undefined) found.set(hash, { spec, mirrors: [mirror.name] });
-      else known.mirrors.push(mirror.name);
+    for (const cache of await registries.caches(mirror)) {
+      const { graph, present } = await openIndex(cache, { ...call, copies });
+      const matches = createMatcher(graph);
+      for (const [hash, spec] of graph.nodes) {
+        nodes.set(hash, spec);
+        if (!present.has(hash)) continue;
+        if (queries.length > 0 && !queries.some((query) => matches(spec, query))) continue;
+        const known = found.get(hash);
+        if (known === undefined) found.set(hash, { spec, mirrors: [mirror.name] });
+        else if (known.mirrors.at(-1) !== mirror.name) known.mirrors.push(mirror.name);
+      }
     }
   }
   if (found.size === 0 && queries.length > 0)

@@ -54,7 +54,7 @@ export async function openCatalog(options: CatalogOptions): Promise<Catalog> {
   }
   const mirror = await context.mirror(options.mirror);
   await using registries = openRegistries(context);
-  const offered = await readOffered(await registries.mirror(mirror, "fetch"), {
+  const offered = await readOffered(await registries.caches(mirror), {
     signal: context.signal,
     report: context.report,
     copies: openIndexCopies(context),

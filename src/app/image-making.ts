@@ -2,7 +2,7 @@ import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { type OciEntry, readEntry } from "../buildcache/entry.js";
 import { graphOfIndex } from "../buildcache/index-document.js";
-import { packageTags, readIndex } from "../buildcache/index-update.js";
+import { packageTags, readIndex } from "../buildcache/oci-cache.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import { packageTag } from "../buildcache/tag.js";
 import { type BaseImage, readBaseImage } from "../image/base-image.js";

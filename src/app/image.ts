@@ -13,6 +13,7 @@ import type { DagHash } from "../spec/dag-hash.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { buildOf, type ImageDetails, type ImageMaking, rootReader } from "./image-making.js";
 import { parseOutput, writeArchive } from "./image-output.js";
+import { ociCache } from "../buildcache/oci-cache.js";
 import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
 import { openRegistries } from "./registries.js";
@@ -58,9 +59,9 @@ export async function image(mirrorName: string, options: ImageOptions): Promise<
     });
   const mirror = await context.mirror(mirrorName);
   await using registries = openRegistries(context);
-  const repository = await registries.mirror(mirror, output === undefined ? "push" : "fetch");
+  const repository = await registries.repository(mirror, output === undefined ? "push" : "fetch");
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
-  const resolver = createRootResolver([repository], {
+  const resolver = createRootResolver([ociCache(repository)], {
     ...call,
     host: undefined,
     copies: openIndexCopies(context),

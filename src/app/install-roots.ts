@@ -1,20 +1,21 @@
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
+import { mapLimited } from "../base/limit.js";
+import type { BuildCache } from "../buildcache/build-cache.js";
 import { type IndexCopies, openIndex } from "../buildcache/index-search.js";
-import { packageTags } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
-import type { Repository } from "../oci/repository.js";
 import { best } from "../spec/choose.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { type DagHash, isDagHash } from "../spec/dag-hash.js";
 import type { Host } from "../spec/host.js";
+import { packageStem } from "../buildcache/tag.js";
 import { parseSpec } from "../spec/parse-spec.js";
 import { noMatch } from "./no-match.js";
 
 /** Chooses what to install for each thing that is asked for. */
 export interface RootResolver {
   /**
-   * A whole hash as it is, the package that a hash's first digits name by the mirrors' tags, and for any other spec
+   * A whole hash as it is, the package that a hash's first digits name by what the mirrors have, and for any other spec
    * the best for the host that the mirrors' indices tell of: of the first mirror that has one.
    * @throws Failure `spec.no-match`, `spec.ambiguous`, `buildcache.index-missing`
    */
@@ -36,14 +37,14 @@ export interface Offered {
 }
 
 export function createRootResolver(
-  repositories: readonly Repository[],
+  caches: readonly BuildCache[],
   { host, fits, copies, ...call }: ResolverOptions,
 ): RootResolver {
-  const indices = new Map<Repository, Promise<Offered>>();
-  const where = repositories.map(({ label }) => label).join(", ");
-  const offeredBy = (repository: Repository): Promise<Offered> => {
-    const known = indices.get(repository) ?? readOffered(repository, { ...call, fits, copies });
-    indices.set(repository, known);
+  const indices = new Map<BuildCache, Promise<Offered>>();
+  const where = caches.map(({ label }) => label).join(", ");
+  const offeredBy = (cache: BuildCache): Promise<Offered> => {
+    const known = indices.get(cache) ?? readOffered([cache], { ...call, fits, copies });
+    indices.set(cache, known);
     return known;
   };
 
@@ -51,9 +52,9 @@ export function createRootResolver(
     const query = parseSpec(text);
     const seen: Offered[] = [];
     let failed: unknown;
-    for (const repository of repositories) {
+    for (const cache of caches) {
       try {
-        const offered = await offeredBy(repository);
+        const offered = await offeredBy(cache);
         const found = best(offered.graph, query, { among: offered.among, host });
         if (found !== undefined) return found;
         seen.push(offered);
@@ -70,9 +71,9 @@ export function createRootResolver(
 
   async function ofDigits(digits: string): Promise<EntryRequest> {
     const found = new Map<DagHash, string>();
-    for (const repository of repositories)
-      for (const [hash, tag] of await packageTags(repository, call))
-        if (hash.startsWith(digits)) found.set(hash, tag);
+    for (const cache of caches)
+      for (const [hash, name] of await cache.packages(call))
+        if (hash.startsWith(digits)) found.set(hash, name);
     const [only, ...others] = found.keys();
     if (only === undefined)
       throw new Failure("not-found", `no package in ${where} has a hash that begins with ${digits}`, {
@@ -84,7 +85,7 @@ export function createRootResolver(
     throw new Failure("usage", `/${digits} stands for ${found.size} packages`, {
       code: "spec.ambiguous",
       subject: `/${digits}`,
-      hint: `Say which: ${[...found.values()].map((tag) => tag.replace(/\.spack$/, "")).join(", ")}.`,
+      hint: `Say which: ${[...found.values()].map(packageStem).join(", ")}.`,
     });
   }
 
@@ -97,14 +98,24 @@ export function createRootResolver(
   };
 }
 
-/** @throws Failure `buildcache.index-missing` */
+/**
+ * What the indices of build caches offer together.
+ * @throws Failure `buildcache.index-missing`
+ */
 export async function readOffered(
-  repository: Repository,
+  caches: readonly BuildCache[],
   { fits = () => true, ...options }: Call & Pick<ResolverOptions, "fits" | "copies">,
 ): Promise<Offered> {
-  const { graph, present } = await openIndex(repository, options);
+  const [first, ...others] = await mapLimited(caches, caches.length, (cache) => openIndex(cache, options));
+  if (first === undefined) throw new Error("a mirror without a build cache");
+  const nodes = new Map(first.graph.nodes);
+  const present = new Set(first.present);
+  for (const other of others) {
+    for (const [hash, spec] of other.graph.nodes) if (!nodes.has(hash)) nodes.set(hash, spec);
+    for (const hash of other.present) present.add(hash);
+  }
   return {
-    graph,
-    among: [...graph.nodes.values()].filter((spec) => present.has(spec.hash) && fits(spec)),
+    graph: { ...first.graph, nodes, roots: [...present] },
+    among: [...nodes.values()].filter((spec) => present.has(spec.hash) && fits(spec)),
   };
 }

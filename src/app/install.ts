@@ -3,9 +3,8 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
-import { ociSource } from "../buildcache/entry.js";
-import { packageTags } from "../buildcache/index-update.js";
-import type { PackageSource } from "../buildcache/source.js";
+import type { BuildCache } from "../buildcache/build-cache.js";
+import { packageStem } from "../buildcache/tag.js";
 import { readSection } from "../config/configuration.js";
 import { paddedRoot } from "../config/install-tree.js";
 import type { Mirror } from "../config/mirror.js";
@@ -19,7 +18,6 @@ import { openBlobCache } from "../io/install/blob-cache.js";
 import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
-import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { askedRoots, nameOf } from "./asked-roots.js";
@@ -88,8 +86,8 @@ export async function install(
   const unchecked = mirrors.filter(({ signed }) => signed).map(({ name }) => name);
   if (unchecked.length > 0 && options.checkSignature !== false) throw signaturesUnchecked(unchecked);
   await using registries = openRegistries(context);
-  const repositories: Repository[] = [];
-  for (const mirror of mirrors) repositories.push(await registries.mirror(mirror, "fetch"));
+  const caches: BuildCache[] = [];
+  for (const mirror of mirrors) caches.push(...(await registries.caches(mirror)));
   const host = options.hostCompatible === false ? undefined : await detectHost(call);
 
   const root = paddedRoot(context.installTree);
@@ -99,8 +97,8 @@ export async function install(
     locks: options.locks,
   });
   const database = await store.readDatabase(call);
-  const sources = repositories.map((repository): PackageSource => remembering(ociSource(repository)));
-  const asked = await askedRoots(specs, { ...options, context, repositories, sources, database, host, call });
+  const sources = caches.map(remembering);
+  const asked = await askedRoots(specs, { ...options, context, caches, sources, database, host, call });
   const planned = await planInstall(
     {
       roots: asked.roots,
@@ -117,7 +115,7 @@ export async function install(
     },
     call,
   );
-  const plan = await withCandidates(planned, repositories, call);
+  const plan = await withCandidates(planned, caches, call);
   const conflicts = conflictsIn(plan);
   const missing = options.allowMissing
     ? [...new Set([...asked.missing, ...plan.missing.map(nameOf)])].sort()
@@ -178,16 +176,16 @@ const signaturesUnchecked = (mirrors: readonly string[]): Failure =>
 /** Says of packages that no mirror has which others of their names there are. */
 async function withCandidates(
   plan: InstallPlan,
-  repositories: readonly Repository[],
+  caches: readonly BuildCache[],
   call: Call,
 ): Promise<InstallPlan> {
   const names = new Set(plan.missing.flatMap(({ name }) => name ?? []));
   if (names.size === 0) return plan;
   const found: string[] = [];
-  for (const repository of repositories)
-    for (const tag of (await packageTags(repository, call)).values()) {
-      const name = /^(.+)-(?:\d|develop|main|master|git)[^-]*-[a-z2-7]{32}\.spack$/.exec(tag)?.[1];
-      if (name !== undefined && names.has(name)) found.push(tag.slice(0, -".spack".length));
+  for (const cache of caches)
+    for (const stem of [...(await cache.packages(call)).values()].map(packageStem)) {
+      const name = /^(.+)-(?:\d|develop|main|master|git)[^-]*-[a-z2-7]{32}$/.exec(stem)?.[1];
+      if (name !== undefined && names.has(name)) found.push(stem);
     }
   if (found.length === 0) return plan;
   return {

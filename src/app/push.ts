@@ -1,38 +1,28 @@
-import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
-import { type OciEntry, readEntry } from "../buildcache/entry.js";
-import { type IndexResult, packageTags, updateIndex } from "../buildcache/index-update.js";
+import { type IndexResult, updateIndex } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
-import { packageTag } from "../buildcache/tag.js";
-import { connectionOf } from "../config/mirror.js";
-import { copyLayers } from "../image/base-image.js";
-import { writeImage } from "../image/build-image.js";
-import { platformOf } from "../image/compose.js";
-import { defaultMaxLayers } from "../image/layer-cap.js";
-import { rebasePackages } from "../image/rebase.js";
+import type { UrlCache } from "../buildcache/url-cache.js";
+import { connectionOf, type Mirror } from "../config/mirror.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
-import type { Tag } from "../oci/reference.js";
-import { graphOfDatabase, planPush, type Selection } from "../push/plan.js";
-import { type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
-import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import { formatShort } from "../spec/format-concrete.js";
-import { nodeOf } from "../spec/graph.js";
+import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../push/plan.js";
+import { pushFiles } from "../push/push-files.js";
+import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
+import type { DagHash } from "../spec/dag-hash.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { writeDigestFile } from "./digest-file.js";
 import { imageTag } from "./image.js";
-import { buildOf, type ImageMaking, openBase } from "./image-making.js";
-import { configuredInspections } from "./inspections.js";
+import type { ImageMaking } from "./image-making.js";
 import { openInstalled } from "./installed.js";
-import { createLayerTools } from "./layer-tools.js";
 import { createPacker } from "./packer.js";
+import { type PushedImages, pushAsImages } from "./push-images.js";
 import { exclusions, pushRoots } from "./push-roots.js";
 import { recipeIn } from "./recipe.js";
 import { openRegistries } from "./registries.js";
-import { timeOf } from "./source-date.js";
 
 export interface PushOptions extends ImageMaking, StowageOptions {
   /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
@@ -60,6 +50,8 @@ export interface PushOptions extends ImageMaking, StowageOptions {
   readonly compressionLevel?: number | undefined;
   /** The store's paths are below this directory: a container's file system, a backup. */
   readonly sysroot?: string | undefined;
+  /** Push without signatures to a mirror that says that its packages are signed. */
+  readonly unsigned?: boolean | undefined;
 }
 
 export interface PushResult extends RunResult {
@@ -67,8 +59,7 @@ export interface PushResult extends RunResult {
   readonly index: IndexResult | undefined;
   /** Packages that were there, and got the base image. */
   readonly rebased: readonly PackageName[];
-  /** Of `tag`. */
-  readonly image: { readonly tag: string; readonly digest: string; readonly layers: number } | undefined;
+  readonly image: PushedImages["image"];
 }
 
 /**
@@ -81,7 +72,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const context = await openContext(options);
   const { signal, report } = context;
   const call = { signal, report };
-  const { compressionLevel: level } = options;
+  const { compressionLevel: level, force = false, failFast } = options;
   if (level !== undefined && (level < 1 || level > 9))
     throw new Failure("usage", `a compression level of ${level} does not exist`, {
       code: "push.compression-level",
@@ -96,18 +87,26 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const { roots, unknown } = await pushRoots(context, database, { specs, groups, root });
   const graph = graphOfDatabase(database, roots);
   await using registries = openRegistries(context);
-  const repository = await registries.mirror(mirror, "push");
+  const destination = await registries.destination(mirror);
+  if (destination.type === "files") assertFiles(mirror, options);
 
-  const tags = new Set((await packageTags(repository, call)).values());
-  const { only, withBuildDependencies, force, failFast } = options;
+  const there = await destination.cache.packages(call);
+  const { only, withBuildDependencies } = options;
   const recipe = (prefix: string, name: string) => recipeIn(locate(prefix), name);
   const exclusionOf = exclusions({
     filter: connectionOf(mirror, "push"),
     graph,
     recipe: options.private === true ? undefined : recipe,
   });
-  const plan = planPush(database, roots, { only, withBuildDependencies, force, present: tags, exclusionOf });
-  const missing = [...plan.missing, ...unknown].map(nameOf);
+  const planFor = (present: ReadonlySet<DagHash>): PushPlan =>
+    planPush(database, roots, { only, withBuildDependencies, force, present, exclusionOf });
+  const jobs = context.jobs ?? availableParallelism();
+  const planned = planFor(new Set(there.keys()));
+  const plan =
+    destination.type === "images"
+      ? planned
+      : planFor(await wholePackages(planned, { cache: destination.cache, there, jobs, call }));
+  const missing = [...plan.missing.map(nameOf), ...unknown.map(requested)];
   if (options.strict && missing.length > 0)
     throw new Failure(
       "not-found",
@@ -118,98 +117,91 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       },
     );
 
-  const [first] = plan.packages;
-  const base =
-    options.baseImage === undefined || first === undefined
-      ? undefined
-      : await openBase(options.baseImage, { registries, platform: platformOf(first.spec), call });
-  if (base !== undefined) await copyLayers(base, repository, call);
-
-  const jobs = context.jobs ?? availableParallelism();
   await using workers = createWorkers({ threads: jobs });
-  const tools = createLayerTools(workers, context.cacheRoot);
-  const { maxLayers, check } = options;
-  const result = await runPush(plan, repository, {
+  const packing = {
     ...call,
     graph,
     storeRoot: root,
     spackPrefix: context.spack,
-    packer: await createPacker(workers, {
-      cacheRoot: context.cacheRoot,
-      locate,
-      level,
-      force,
-    }),
-    base,
-    tools,
-    maxLayers,
-    check,
-    hasDirectory: (prefix, directory) =>
-      statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
-    inspections: await configuredInspections(context),
-    prefixOf: (hash) => database.records.get(hash)?.path,
-    recipe,
+    packer: await createPacker(workers, { cacheRoot: context.cacheRoot, locate, level, force }),
+    prefixOf: (hash: DagHash) => database.records.get(hash)?.path,
     jobs,
     force,
-    failFast,
-    created: timeOf(context.env["SOURCE_DATE_EPOCH"]),
-  });
-  // What was there already runs over this base from now on, too; its layers are there.
-  const present = plan.packages.filter(({ action }) => action === "present").map(({ spec }) => spec);
-  const rebased =
-    base === undefined
-      ? undefined
-      : await rebasePackages(repository, present, {
-          ...call,
-          base,
-          jobs,
-          tools,
-          maxLayers: maxLayers ?? defaultMaxLayers,
-          check: check ?? true,
-          population: async () => ({ ...graph, roots: plan.packages.map(({ spec: { hash } }) => hash) }),
-        });
-  const failed = [
-    ...result.failed,
-    ...(rebased?.failed ?? []).map(({ spec, failure }) => ({ ...nameOf(spec), failure })),
-  ];
-  const image = tag === undefined || failed.length > 0 ? undefined : await pushImage(tag);
-  if (options.digestFile !== undefined)
-    await writeDigestFile(resolve(context.cwd, options.digestFile), result, { ...call, repository });
-  const index = options.updateIndex
-    ? await updateIndex(repository, { ...call, clock: systemClock, random: systemRandom })
-    : undefined;
-  return {
-    mirror: mirror.name,
-    ...result,
-    failed,
-    missing,
-    rebased: (rebased?.rebased ?? []).map(({ spec }) => nameOf(spec)),
-    image,
-    index,
   };
-
-  async function pushImage(tag: Tag): Promise<NonNullable<PushResult["image"]>> {
-    const entries = await mapLimited(roots, jobs, (hash) => readRoot(nodeOf(graph, hash)));
-    await using made = await buildOf(repository, entries, {
-      ...options,
-      context,
-      registries,
-      workers,
-      title: tag,
+  const result: RunResult & PushedImages =
+    destination.type === "images"
+      ? await pushAsImages(plan, destination.repository, {
+          ...options,
+          context,
+          registries,
+          workers,
+          packing,
+          roots,
+          locate,
+          recipe,
+          tag,
+        })
+      : await runPush(plan, (running) => pushFiles(destination.cache, { ...packing, ...running }), {
+          ...call,
+          failFast,
+        });
+  if (options.digestFile !== undefined && destination.type === "images")
+    await writeDigestFile(resolve(context.cwd, options.digestFile), result, {
+      ...call,
+      repository: destination.repository,
     });
-    await writeImage(made.image, repository, { ...call, tag });
-    const { digest } = made.image.manifest.descriptor;
-    return { tag, digest, layers: made.image.layers.length };
-  }
-
-  async function readRoot(spec: ConcreteSpec): Promise<OciEntry> {
-    const entry = await readEntry(repository, packageTag(spec), call);
-    if (entry !== undefined) return entry;
-    throw new Failure("not-found", `${repository.label} does not have ${formatShort(spec)}`, {
-      code: "image.package-missing",
-      subject: packageTag(spec),
-    });
-  }
+  const index = options.updateIndex
+    ? await updateIndex(destination.cache, { ...call, clock: systemClock, random: systemRandom })
+    : undefined;
+  const { rebased = [], image } = result;
+  return { mirror: mirror.name, ...result, missing, rebased, image, index };
 }
 
-const nameOf = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({ name, version, hash });
+const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({
+  name,
+  version,
+  hash,
+});
+
+/** @throws Failure `push.images-unsupported`, `push.unsigned` */
+function assertFiles({ name, signed }: Mirror, { baseImage, tag, digestFile, unsigned }: PushOptions): void {
+  const [option] = [
+    ...(baseImage === undefined ? [] : ["--base-image"]),
+    ...(tag === undefined ? [] : ["--tag"]),
+    ...(digestFile === undefined ? [] : ["--digest-file"]),
+  ];
+  if (option !== undefined)
+    throw new Failure("unsupported", `mirror ${name} is no registry: it has no images, so no ${option}`, {
+      code: "push.images-unsupported",
+      subject: name,
+      hint: "Images are pushed to oci://… and oci-layout:DIR.",
+    });
+  if (signed && unsigned !== true)
+    throw new Failure(
+      "denied",
+      `packages of mirror ${name} must be signed, and there is no key to sign them`,
+      {
+        code: "push.unsigned",
+        subject: name,
+        hint: "Push with --unsigned, or say that the mirror is unsigned: `stowage mirror set --unsigned NAME`.",
+      },
+    );
+}
+
+/** Of the packages that a mirror tells of those whose files are all there. */
+async function wholePackages(
+  { packages }: PushPlan,
+  {
+    cache,
+    there,
+    jobs,
+    call,
+  }: { cache: UrlCache; there: ReadonlyMap<DagHash, string>; jobs: number; call: Call },
+): Promise<ReadonlySet<DagHash>> {
+  const present = packages.filter(({ action }) => action === "present");
+  const whole = await mapLimited(present, jobs * 4, async ({ spec: { hash } }) => {
+    const name = there.get(hash);
+    return name !== undefined && (await cache.holds(name, call)) ? hash : undefined;
+  });
+  return new Set(whole.filter((hash) => hash !== undefined));
+}

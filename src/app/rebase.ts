@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
-import { packageTags } from "../buildcache/index-update.js";
+import { ociCache, packageTags } from "../buildcache/oci-cache.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import { platformOf } from "../image/compose.js";
 import { defaultMaxLayers } from "../image/layer-cap.js";
@@ -41,10 +41,10 @@ export async function rebase(mirrorName: string, options: RebaseOptions): Promis
   const call: Call = { signal: context.signal, report: context.report };
   const mirror = await context.mirror(mirrorName);
   await using registries = openRegistries(context);
-  const repository = await registries.mirror(mirror, "push");
+  const repository = await registries.repository(mirror, "push");
   const jobs = context.jobs ?? availableParallelism();
   const wanted: EntryRequest[] = [];
-  const resolver = createRootResolver([repository], {
+  const resolver = createRootResolver([ociCache(repository)], {
     ...call,
     host: undefined,
     copies: openIndexCopies(context),

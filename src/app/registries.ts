@@ -1,6 +1,12 @@
 import { resolve } from "node:path";
 import { Failure } from "../base/failure.js";
-import { type Direction, isRegistryUrl, loginOf, type Mirror } from "../config/mirror.js";
+import { redactUrl } from "../base/redact.js";
+import type { BuildCache } from "../buildcache/build-cache.js";
+import type { OpenDocument } from "../buildcache/signed-document.js";
+import { ociCache } from "../buildcache/oci-cache.js";
+import { type UrlCache, urlCache } from "../buildcache/url-cache.js";
+import { openUrlCaches } from "../buildcache/url-caches.js";
+import { connectionOf, type Direction, isRegistryUrl, loginOf, type Mirror } from "../config/mirror.js";
 import type { GivenCredential } from "../io/credentials/credentials.js";
 import { openLayout } from "../io/registry/layout.js";
 import { openRemoteRepository } from "../io/registry/remote.js";
@@ -8,6 +14,7 @@ import { type ImageReference, parseImageReference, parseRegistryUrl, parseTag } 
 import type { Repository } from "../oci/repository.js";
 import { openConnection } from "./connection.js";
 import type { Context } from "./context.js";
+import { openObjectStore } from "./object-stores.js";
 
 /** An image, and where it is. */
 export interface LocatedImage {
@@ -15,13 +22,31 @@ export interface LocatedImage {
   readonly reference: ImageReference;
 }
 
-/** The registries that one operation talks to, over shared connections. */
+/** Where packages are pushed to: images in a repository, or files in a tree. */
+export type Destination =
+  | { readonly type: "images"; readonly cache: BuildCache; readonly repository: Repository }
+  | { readonly type: "files"; readonly cache: UrlCache };
+
+/** The registries and other mirrors that one operation talks to, over shared connections. */
 export interface Registries extends AsyncDisposable {
   /**
-   * The repository that a mirror's packages are in.
+   * The repository of a mirror that is a registry, or a layout on disk: others hold no images.
    * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`
    */
-  mirror(mirror: Mirror, direction: Direction): Promise<Repository>;
+  repository(mirror: Mirror, direction: Direction): Promise<Repository>;
+  /**
+   * What the packages of a mirror are read from: one build cache for each layout that it has.
+   * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`, `mirror.missing`
+   */
+  caches(
+    mirror: Mirror,
+    options?: { readonly open?: OpenDocument | undefined },
+  ): Promise<readonly BuildCache[]>;
+  /**
+   * What packages are pushed to.
+   * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`
+   */
+  destination(mirror: Mirror): Promise<Destination>;
   /**
    * An image by what people write: `debian:12`, `oci://…`, `oci+http://…`, or `oci:DIR[:TAG]` for a layout on disk.
    * @throws Failure `oci.reference-invalid`
@@ -34,42 +59,56 @@ export function openRegistries(context: Context): Registries {
   const logins: GivenCredential[] = [];
   const client = openConnection(context, logins);
 
-  return {
-    async mirror(mirror, direction) {
-      const url = mirror[direction]?.url;
-      if (url === undefined)
-        throw new Failure(
-          "usage",
-          `mirror ${mirror.name} has no URL to ${direction === "push" ? "push to" : "fetch from"}`,
-          {
-            code: "mirror.one-way",
-            subject: mirror.name,
-            hint: `Give it one with \`stowage mirror set-url --${direction} ${mirror.name} URL\`.`,
+  async function openRepository(mirror: Mirror, direction: Direction): Promise<Repository | undefined> {
+    const { url } = connectionOf(mirror, direction);
+    if (isRegistryUrl(url)) {
+      const where = parseRegistryUrl(url);
+      const login = loginOf(mirror, direction, context.env);
+      if (login !== undefined)
+        logins.push({
+          ...where,
+          credential: {
+            type: "password",
+            username: login.user,
+            password: login.password,
+            source: `mirror ${mirror.name}`,
           },
-        );
-      if (isRegistryUrl(url)) {
-        const where = parseRegistryUrl(url);
-        const login = loginOf(mirror, direction, context.env);
-        if (login !== undefined)
-          logins.push({
-            ...where,
-            credential: {
-              type: "password",
-              username: login.user,
-              password: login.password,
-              source: `mirror ${mirror.name}`,
-            },
-          });
-        return openRemoteRepository(where, client);
-      }
-      const layout = /^oci-layout:(?:\/\/)?(.+)$/.exec(url)?.[1];
-      if (layout !== undefined)
-        return openLayout(resolve(context.cwd, layout), { create: direction === "push" });
-      throw new Failure("unsupported", `mirror ${mirror.name} is at ${url}, which is not a registry`, {
-        code: "mirror.kind-unsupported",
-        subject: url,
-        hint: "Registries are oci://… and oci+http://…, OCI layouts on disk oci-layout:DIR.",
-      });
+        });
+      return openRemoteRepository(where, client);
+    }
+    const layout = /^oci-layout:(?:\/\/)?(.+)$/.exec(url)?.[1];
+    if (layout === undefined) return undefined;
+    return openLayout(resolve(context.cwd, layout), { create: direction === "push" });
+  }
+
+  return {
+    async repository(mirror, direction) {
+      const repository = await openRepository(mirror, direction);
+      if (repository !== undefined) return repository;
+      const { url } = connectionOf(mirror, direction);
+      throw new Failure(
+        "unsupported",
+        `mirror ${mirror.name} is at ${redactUrl(url)}, which holds no images`,
+        {
+          code: "mirror.kind-unsupported",
+          subject: redactUrl(url),
+          hint: "Images are in registries (oci://… and oci+http://…) and in OCI layouts on disk (oci-layout:DIR).",
+        },
+      );
+    },
+    async caches(mirror, { open } = {}) {
+      const repository = await openRepository(mirror, "fetch");
+      if (repository !== undefined) return [ociCache(repository)];
+      const connection = connectionOf(mirror, "fetch");
+      const store = openObjectStore(connection, { create: false });
+      return await openUrlCaches(store, { open, view: connection.view });
+    },
+    async destination(mirror) {
+      const repository = await openRepository(mirror, "push");
+      if (repository !== undefined) return { type: "images", cache: ociCache(repository), repository };
+      const connection = connectionOf(mirror, "push");
+      const cache = urlCache(openObjectStore(connection, { create: true }), { view: connection.view });
+      return { type: "files", cache };
     },
     async image(text) {
       const layout = /^oci:(?!\/\/)(.+?)(?::([^/:]+))?$/.exec(text);

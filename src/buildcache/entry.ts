@@ -11,8 +11,8 @@ import type { Manifest, Repository } from "../oci/repository.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { assertHash } from "../spec/hash-check.js";
 import { decodeSpecFile } from "../spec/spec-file.js";
-import type { Entry, EntryRequest, PackageSource } from "./source.js";
-import { hashOfTag, packageTag } from "./tag.js";
+import type { Entry } from "./source.js";
+import { packageTag } from "./tag.js";
 
 /** Largest config or manifest that is read: a config holds the whole spec graph, some MB for large environments. */
 export const metadataLimit = 32 * 1024 * 1024;
@@ -49,29 +49,35 @@ export async function readJson(
   return readAll(repository.blobs.read(descriptor, call), { limit: metadataLimit, subject });
 }
 
-const broken = (subject: string, found: string, cause?: unknown): Failure =>
+export const entryBroken = (subject: string, found: string, cause?: unknown): Failure =>
   new Failure("corrupt", `${subject} is not a package of a build cache: ${found}`, {
     code: "buildcache.entry-broken",
     subject,
-    hint: "Push the package again with --force, or delete the tag.",
+    hint: "Push the package again with --force, or delete it.",
     cause,
   });
 
-/** The spec that a config tells of, with its own hash and that of all its nodes checked. */
-function specOf(config: ImageConfig, subject: string): { spec: ConcreteSpec; graph: SpecGraph } {
-  const layout = config["buildcache_layout_version"];
-  if (config["spec"] === undefined) throw broken(subject, "its config has no spec");
+/**
+ * The spec that a package's metadata tells of, with its own hash and that of all its nodes checked.
+ * @throws Failure `buildcache.entry-broken`, `buildcache.layout-unknown`, `spec.hash-mismatch`
+ */
+export function decodePackage(
+  metadata: Readonly<Record<string, unknown>>,
+  subject: string,
+): { spec: ConcreteSpec; graph: SpecGraph } {
+  const layout = metadata["buildcache_layout_version"];
+  if (metadata["spec"] === undefined) throw entryBroken(subject, "its metadata has no spec");
   if (typeof layout !== "number" || !readableLayouts.includes(layout))
     throw new Failure("unsupported", `${subject} has build cache layout ${JSON.stringify(layout)}`, {
       code: "buildcache.layout-unknown",
       subject,
       hint: `This version reads layouts ${readableLayouts.join(", ")}.`,
     });
-  const graph = decodeSpecFile({ spec: config["spec"] }, subject);
+  const graph = decodeSpecFile({ spec: metadata["spec"] }, subject);
   for (const node of graph.nodes.values()) assertHash(node, { format: graph.format, subject });
   const root = graph.roots[0];
   const spec = root === undefined ? undefined : graph.nodes.get(root);
-  if (spec === undefined) throw broken(subject, "its spec has no nodes");
+  if (spec === undefined) throw entryBroken(subject, "its spec has no nodes");
   return { spec, graph };
 }
 
@@ -94,19 +100,20 @@ export async function readEntry(
   const own = image.layers.at(-1);
   const diffIds = config.rootfs.diff_ids.map(parseDigest);
   if (own === undefined || diffIds.length !== image.layers.length)
-    throw broken(subject, `it has ${image.layers.length} layers and ${diffIds.length} diff ids`);
+    throw entryBroken(subject, `it has ${image.layers.length} layers and ${diffIds.length} diff ids`);
   if (!readableLayers.includes(own.mediaType))
     throw new Failure("unsupported", `${subject} has its package in a layer of type ${own.mediaType}`, {
       code: "buildcache.layer-unsupported",
       subject,
       hint: `Packages are read from layers of types ${readableLayers.join(" and ")}.`,
     });
-  const { spec, graph } = specOf(config, subject);
-  if (packageTag(spec) !== tag) throw broken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
+  const { spec, graph } = decodePackage(config, subject);
+  if (packageTag(spec) !== tag)
+    throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
   const checksum = config["binary_cache_checksum"];
   const hash = typeof checksum === "object" && checksum !== null ? Reflect.get(checksum, "hash") : undefined;
   if (hash !== undefined && hash !== hexOf(own.digest))
-    throw broken(subject, `its config names the tarball ${String(hash)}, its manifest ${own.digest}`);
+    throw entryBroken(subject, `its config names the tarball ${String(hash)}, its manifest ${own.digest}`);
   return {
     label: repository.label,
     tag,
@@ -119,28 +126,5 @@ export async function readEntry(
     diffId: diffIds.at(-1),
     layers: image.layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] as Digest })),
     open: (openCall) => repository.blobs.read(own, openCall ?? call),
-  };
-}
-
-/** An OCI build cache as a source of packages, by hash alone: without an index, and with two requests each. */
-export function ociSource(repository: Repository): PackageSource {
-  let byHash: Promise<Map<string, Tag>> | undefined;
-  const listTags = async (call?: Call): Promise<Map<string, Tag>> => {
-    const tags = new Map<string, Tag>();
-    for await (const tag of repository.tags(call)) {
-      const hash = hashOfTag(tag);
-      if (hash !== undefined) tags.set(hash, tag);
-    }
-    return tags;
-  };
-  return {
-    label: repository.label,
-    async resolve({ hash, name, version }: EntryRequest, call) {
-      if (name !== undefined && version !== undefined)
-        return readEntry(repository, packageTag({ name, version, hash }), call);
-      byHash ??= listTags(call);
-      const tag = (await byHash).get(hash);
-      return tag === undefined ? undefined : readEntry(repository, tag, call);
-    },
   };
 }

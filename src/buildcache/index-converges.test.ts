@@ -5,7 +5,8 @@ import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import { readIndex, updateIndex } from "./index-update.js";
+import { updateIndex } from "./index-update.js";
+import { ociCache, readIndex } from "./oci-cache.js";
 
 const numRuns = process.env["STOWAGE_SOAK"] ? 5000 : 100;
 
@@ -63,7 +64,7 @@ async function pushAndUpdate(
   scheduler: fc.Scheduler,
 ): Promise<void> {
   for (const spec of pushes) await storePackage(repository, graphOf(spec, [zlib]));
-  await updateIndex(repository, {
+  await updateIndex(ociCache(repository), {
     clock: { now: () => 0, sleep: () => scheduler.schedule(Promise.resolve(), "sleep") },
     random: () => 0.5,
     jobs: 1,
@@ -115,7 +116,10 @@ test("where writers were killed, the next one that lives makes the index complet
         }),
       );
       await scheduler.waitFor(running);
-      await updateIndex(repository, { clock: { now: () => 0, sleep: async () => {} }, random: () => 0.5 });
+      await updateIndex(ociCache(repository), {
+        clock: { now: () => 0, sleep: async () => {} },
+        random: () => 0.5,
+      });
       await expectComplete(repository);
     }),
     { numRuns },

@@ -19,8 +19,8 @@ export interface SearchableIndex {
 }
 
 export interface IndexCopyOptions {
-  /** Digest of the manifest of the index. */
-  readonly manifest: Digest;
+  /** Of the index that it is a copy of. */
+  readonly state: Digest;
   /** The build cache, for messages. */
   readonly subject: string;
 }
@@ -31,7 +31,7 @@ const magic = "stowage-index-1";
 const code = "buildcache.index-broken";
 
 /** @throws Failure `buildcache.index-broken` where a node is no spec */
-export function encodeIndexCopy(index: BuildcacheIndex, { manifest, subject }: IndexCopyOptions): Uint8Array {
+export function encodeIndexCopy(index: BuildcacheIndex, { state, subject }: IndexCopyOptions): Uint8Array {
   const rowOf = new Map([...index.nodes.keys()].map((hash, row) => [hash, row]));
   const rows: string[] = [];
   const bodies: Uint8Array[] = [];
@@ -59,17 +59,17 @@ export function encodeIndexCopy(index: BuildcacheIndex, { manifest, subject }: I
   }
   const table = utf8(rows.join("\n"));
   const content = concat([table, ...bodies]);
-  return concat([utf8(`${magic} ${manifest} ${digestOf(content)} ${table.byteLength}\n`), content]);
+  return concat([utf8(`${magic} ${state} ${digestOf(content)} ${table.byteLength}\n`), content]);
 }
 
-/** The copy of the index with this manifest; undefined where the bytes are something else, or not whole. */
+/** The copy of the index in this state; undefined where the bytes are something else, or not whole. */
 export function openIndexCopy(
   bytes: Uint8Array,
-  { manifest, subject }: IndexCopyOptions,
+  { state, subject }: IndexCopyOptions,
 ): SearchableIndex | undefined {
   const end = bytes.indexOf(0x0a);
   const [name, of, digest, length] = (textOf(bytes.subarray(0, Math.max(0, end))) ?? "").split(" ");
-  if (name !== magic || of !== manifest) return undefined;
+  if (name !== magic || of !== state) return undefined;
   const content = bytes.subarray(end + 1);
   if (digestOf(content) !== digest) return undefined;
   const tableLength = Number(length);

@@ -22,6 +22,17 @@ export interface BuildcacheIndex {
 
 export const emptyIndex: BuildcacheIndex = { nodes: new Map(), present: new Set() };
 
+/** Largest index that is read (bytes). 153,000 packages make about 200 MB. */
+export const indexLimit = 1024 * 1024 * 1024;
+
+export const indexBroken = (subject: string, found: string, cause?: unknown): Failure =>
+  new Failure("corrupt", `the index of ${subject} cannot be read: ${found}`, {
+    code: "buildcache.index-broken",
+    subject,
+    hint: "Run `stowage buildcache update-index --full MIRROR` to build it again from the packages.",
+    cause,
+  });
+
 /** Database versions that are read, with the format of their nodes (Spack's `database.py`). */
 const nodeFormats: Readonly<Record<string, number>> = { "5": 2, "6": 3, "7": 4, "8": 5 };
 
@@ -30,13 +41,7 @@ const nodeFormats: Readonly<Record<string, number>> = { "5": 2, "6": 3, "7": 4, 
  * @throws Failure `buildcache.index-broken`
  */
 export function decodeIndex(bytes: Uint8Array, { subject }: { subject: string }): BuildcacheIndex {
-  const broken = (found: string, cause?: unknown): Failure =>
-    new Failure("corrupt", `the index of ${subject} cannot be read: ${found}`, {
-      code: "buildcache.index-broken",
-      subject,
-      hint: "Run `stowage buildcache update-index --full MIRROR` to build it again from the packages.",
-      cause,
-    });
+  const broken = (found: string, cause?: unknown): Failure => indexBroken(subject, found, cause);
   let document: unknown;
   try {
     document = JSON.parse(textOf(bytes) ?? "");

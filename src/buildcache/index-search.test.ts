@@ -8,11 +8,12 @@ import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { encodeIndexCopy, openIndexCopy } from "./index-copy.js";
 import { decodeIndex, encodeIndex, graphOfIndex } from "./index-document.js";
+import { ociCache } from "./oci-cache.js";
 import { type IndexCopies, openIndex } from "./index-search.js";
 import { indexTag } from "./tag.js";
 
 const subject = "cache";
-const manifest = digestOf(utf8("an index"));
+const state = digestOf(utf8("an index"));
 
 /** Copies in memory, and a repository that tells what it was asked. */
 function watched(repository: Repository) {
@@ -99,38 +100,38 @@ test("a copy has the specs of the index, of old formats and with edges of every 
   );
   const document = JSON.stringify({ database: { version: "8", installs } });
   const index = decodeIndex(new TextEncoder().encode(document), { subject });
-  const opened = openIndexCopy(encodeIndexCopy(index, { manifest, subject }), { manifest, subject });
+  const opened = openIndexCopy(encodeIndexCopy(index, { state, subject }), { state, subject });
   const wanted = graphOfIndex(index, { subject });
   expect([...(opened?.graph.nodes.values() ?? [])].map(plain)).toEqual([...wanted.nodes.values()].map(plain));
   expect(opened?.present).toEqual(index.present);
 });
 
 test("a copy of another index, or one that is not whole, is none", () => {
-  const copy = encodeIndexCopy(indexOf(manyPackages(5)), { manifest, subject });
-  expect(openIndexCopy(copy, { manifest, subject })?.present.size).toBe(5);
+  const copy = encodeIndexCopy(indexOf(manyPackages(5)), { state, subject });
+  expect(openIndexCopy(copy, { state, subject })?.present.size).toBe(5);
   const other = digestOf(utf8("another"));
-  expect(openIndexCopy(copy, { manifest: other, subject })).toBeUndefined();
+  expect(openIndexCopy(copy, { state: other, subject })).toBeUndefined();
   for (const length of [0, 10, 200, copy.byteLength - 1])
-    expect(openIndexCopy(copy.subarray(0, length), { manifest, subject })).toBeUndefined();
+    expect(openIndexCopy(copy.subarray(0, length), { state, subject })).toBeUndefined();
 });
 
 test("an index that did not change costs one request, and one that did is read anew", async () => {
   const { repository, asked, copies, damage } = watched(openRepository());
   const packages = manyPackages(40);
   await storeIndex(repository, encodeIndex(indexOf(packages.slice(0, 20))));
-  expect((await openIndex(repository, { copies })).present.size).toBe(20);
+  expect((await openIndex(ociCache(repository), { copies })).present.size).toBe(20);
   asked.length = 0;
-  expect((await openIndex(repository, { copies })).present.size).toBe(20);
+  expect((await openIndex(ociCache(repository), { copies })).present.size).toBe(20);
   expect(asked).toEqual([`stat ${indexTag}`]);
   await storeIndex(repository, encodeIndex(indexOf(packages)));
-  expect((await openIndex(repository, { copies })).present.size).toBe(40);
+  expect((await openIndex(ociCache(repository), { copies })).present.size).toBe(40);
   damage();
-  expect((await openIndex(repository, { copies })).present.size).toBe(40);
+  expect((await openIndex(ociCache(repository), { copies })).present.size).toBe(40);
 });
 
 test("a build cache without index is named", async () => {
   const { repository, copies } = watched(openRepository());
-  await expect(openIndex(repository, { copies })).rejects.toMatchObject({
+  await expect(openIndex(ociCache(repository), { copies })).rejects.toMatchObject({
     code: "buildcache.index-missing",
     subject: "memory/cache",
   });

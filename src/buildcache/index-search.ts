@@ -1,15 +1,13 @@
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
-import type { Repository } from "../oci/repository.js";
+import type { BuildCache } from "./build-cache.js";
 import { encodeIndexCopy, openIndexCopy, type SearchableIndex } from "./index-copy.js";
-import { readIndex } from "./index-update.js";
-import { indexTag } from "./tag.js";
 
 /** Copies of indices on this machine, the last of each build cache. */
 export interface IndexCopies {
   /** undefined where there is none. */
-  read(repository: Repository): Promise<Uint8Array | undefined>;
-  write(repository: Repository, copy: Uint8Array): Promise<void>;
+  read(cache: BuildCache): Promise<Uint8Array | undefined>;
+  write(cache: BuildCache, copy: Uint8Array): Promise<void>;
 }
 
 /**
@@ -17,29 +15,26 @@ export interface IndexCopies {
  * @throws Failure `buildcache.index-missing`, `buildcache.index-broken`
  */
 export async function openIndex(
-  repository: Repository,
+  cache: BuildCache,
   { copies, ...call }: Call & { readonly copies: IndexCopies },
 ): Promise<SearchableIndex> {
-  const subject = repository.label;
-  const [stat, copy] = await Promise.all([
-    repository.manifests.stat(indexTag, call),
-    copies.read(repository),
-  ]);
-  if (stat === undefined) throw indexMissing(repository);
-  const known = copy && openIndexCopy(copy, { manifest: stat.digest, subject });
+  const subject = cache.label;
+  const [state, copy] = await Promise.all([cache.index.state(call), copies.read(cache)]);
+  if (state === undefined) throw indexMissing(cache);
+  const known = copy && openIndexCopy(copy, { state, subject });
   if (known !== undefined) return known;
-  // Whatever the tag names by now is as good.
-  const stored = await readIndex(repository, call);
-  if (stored === undefined) throw indexMissing(repository);
-  const { manifest } = stored;
-  const fresh = encodeIndexCopy(stored.index, { manifest, subject });
-  await copies.write(repository, fresh);
-  const opened = openIndexCopy(fresh, { manifest, subject });
+  // Whatever it is by now is as good.
+  const stored = await cache.index.read(call);
+  if (stored === undefined) throw indexMissing(cache);
+  const { state: now } = stored;
+  const fresh = encodeIndexCopy(stored.index, { state: now, subject });
+  await copies.write(cache, fresh);
+  const opened = openIndexCopy(fresh, { state: now, subject });
   if (opened === undefined) throw new Error(`the copy of the index of ${subject} cannot be read back`);
   return opened;
 }
 
-const indexMissing = ({ label }: Repository): Failure =>
+const indexMissing = ({ label }: BuildCache): Failure =>
   new Failure("not-found", `${label} has no index`, {
     code: "buildcache.index-missing",
     subject: label,

@@ -12,7 +12,8 @@ import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName, parseTag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import { encodeIndex } from "./index-document.js";
-import { readIndex, updateIndex } from "./index-update.js";
+import { updateIndex } from "./index-update.js";
+import { ociCache, readIndex } from "./oci-cache.js";
 import { indexTag, packageTag } from "./tag.js";
 
 const clock: Clock = { now: () => 0, sleep: async () => undefined };
@@ -59,7 +60,7 @@ function watched(repository: Repository, before: (what: string) => Promise<void>
 test("an index holds the packages, and what is only needed by them", async () => {
   const repository = openRepository();
   await storePackage(repository, graphOf(hdf5, [zlib]));
-  const result = await updateIndex(repository, options);
+  const result = await updateIndex(ociCache(repository), options);
   expect(result).toMatchObject({ packages: 1, added: 1, dropped: 0, broken: [], written: true });
   const stored = await readIndex(repository);
   expect([...(stored?.index.present ?? [])]).toEqual([hdf5.hash]);
@@ -68,14 +69,14 @@ test("an index holds the packages, and what is only needed by them", async () =>
 
 test("an empty build cache gets an empty index", async () => {
   const repository = openRepository();
-  expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, written: true });
-  expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, written: false });
+  expect(await updateIndex(ociCache(repository), options)).toMatchObject({ packages: 0, written: true });
+  expect(await updateIndex(ociCache(repository), options)).toMatchObject({ packages: 0, written: false });
 });
 
 test("an index that was gzipped on its way here is read, and written plain again", async () => {
   const repository = openRepository();
   await storePackage(repository, graphOf(zlib, []));
-  const { digest } = await updateIndex(repository, options);
+  const { digest } = await updateIndex(ociCache(repository), options);
   const stored = await readIndex(repository);
   if (stored === undefined) throw new Error("there is no index");
   const layer = contentOf(gzipSync(encodeIndex(stored.index)), mediaTypes.ociLayerGzip);
@@ -91,16 +92,16 @@ test("an index that was gzipped on its way here is read, and written plain again
     { tag: indexTag },
   );
   expect((await readIndex(repository))?.index).toEqual(stored.index);
-  expect(await updateIndex(repository, options)).toMatchObject({ added: 0, written: true, digest });
+  expect(await updateIndex(ociCache(repository), options)).toMatchObject({ added: 0, written: true, digest });
 });
 
 test("only what is new is read, and an index that is right is not written", async () => {
   const repository = openRepository();
   await storePackage(repository, graphOf(zlib, []));
-  await updateIndex(repository, options);
+  await updateIndex(ociCache(repository), options);
   await storePackage(repository, graphOf(hdf5, [zlib]));
   const first = watched(repository);
-  expect(await updateIndex(first.repository, options)).toMatchObject({
+  expect(await updateIndex(ociCache(first.repository), options)).toMatchObject({
     packages: 2,
     added: 1,
     written: true,
@@ -110,7 +111,7 @@ test("only what is new is read, and an index that is right is not written", asyn
     `read ${packageTag(hdf5)}`,
   ]);
   const second = watched(repository);
-  expect(await updateIndex(second.repository, options)).toMatchObject({
+  expect(await updateIndex(ociCache(second.repository), options)).toMatchObject({
     packages: 2,
     added: 0,
     written: false,
@@ -122,12 +123,12 @@ test("what is gone is dropped, with the dependencies nobody needs any more", asy
   const repository = openRepository();
   await storePackage(repository, graphOf(zlib, []));
   await storePackage(repository, graphOf(hdf5, [zlib]));
-  await updateIndex(repository, options);
+  await updateIndex(ociCache(repository), options);
   await repository.manifests.delete(packageTag(zlib));
-  expect(await updateIndex(repository, options)).toMatchObject({ packages: 1, dropped: 1 });
+  expect(await updateIndex(ociCache(repository), options)).toMatchObject({ packages: 1, dropped: 1 });
   expect((await readIndex(repository))?.index.nodes.size).toBe(2);
   await repository.manifests.delete(packageTag(hdf5));
-  expect(await updateIndex(repository, options)).toMatchObject({ packages: 0, dropped: 1 });
+  expect(await updateIndex(ociCache(repository), options)).toMatchObject({ packages: 0, dropped: 1 });
   expect((await readIndex(repository))?.index.nodes.size).toBe(0);
 });
 
@@ -147,10 +148,10 @@ test("a broken tag is left out and named, foreign tags are not looked at", async
   const tag = parseTag(`odd-1.0-${"a".repeat(32)}.spack`);
   await repository.manifests.write(image, { tag });
   await repository.manifests.write(image, { tag: parseTag("latest") });
-  const result = await updateIndex(repository, options);
+  const result = await updateIndex(ociCache(repository), options);
   expect(result.packages).toBe(1);
   expect(result.broken).toMatchObject([
-    { tag, failure: { code: "buildcache.entry-broken", kind: "corrupt" } },
+    { name: tag, failure: { code: "buildcache.entry-broken", kind: "corrupt" } },
   ]);
 });
 
@@ -169,7 +170,7 @@ test("a damaged index is built anew", async () => {
   });
   await repository.manifests.write(manifest, { tag: indexTag });
   await expect(readIndex(repository)).rejects.toMatchObject({ code: "buildcache.index-broken" });
-  expect(await updateIndex(repository, options)).toMatchObject({ packages: 1, written: true });
+  expect(await updateIndex(ociCache(repository), options)).toMatchObject({ packages: 1, written: true });
 });
 
 test("a registry that fails is not read as a package that is gone", async () => {
@@ -178,7 +179,7 @@ test("a registry that fails is not read as a package that is gone", async () => 
   const failing = watched(repository, async (what) => {
     if (what === `read ${packageTag(zlib)}`) throw new Error("the network is down");
   });
-  await expect(updateIndex(failing.repository, options)).rejects.toThrow("the network is down");
+  await expect(updateIndex(ociCache(failing.repository), options)).rejects.toThrow("the network is down");
 });
 
 test("a registry that refuses is no broken tag, a config that is gone is", async () => {
@@ -191,14 +192,14 @@ test("a registry that refuses is no broken tag, a config that is gone is", async
       exchange: { method: "GET", url: "https://r", status: 413, requestId: undefined, errors: [] },
     });
   });
-  await expect(updateIndex(refusing.repository, options)).rejects.toMatchObject({
+  await expect(updateIndex(ociCache(refusing.repository), options)).rejects.toMatchObject({
     code: "registry.unexpected-answer",
   });
   const manifest = await repository.manifests.read(packageTag(zlib));
   const config = manifest && decodeImageManifest(manifest).config.digest;
   if (config !== undefined) await repository.blobs.delete(config);
-  expect((await updateIndex(repository, options)).broken).toMatchObject([
-    { tag: packageTag(zlib), failure: { code: "oci.blob-missing" } },
+  expect((await updateIndex(ociCache(repository), options)).broken).toMatchObject([
+    { name: packageTag(zlib), failure: { code: "oci.blob-missing" } },
   ]);
 });
 
@@ -210,7 +211,7 @@ test("what came damaged once is asked for again", async () => {
     if (what !== `read ${packageTag(zlib)}` || damaged++ > 0) return;
     throw new Failure("corrupt", "it has another digest", { code: "oci.blob-corrupt" });
   });
-  expect(await updateIndex(flaky.repository, options)).toMatchObject({ packages: 1, broken: [] });
+  expect(await updateIndex(ociCache(flaky.repository), options)).toMatchObject({ packages: 1, broken: [] });
 });
 
 test("a writer that was overtaken adds what it missed", async () => {
@@ -222,9 +223,9 @@ test("a writer that was overtaken adds what it missed", async () => {
     intruded = true;
     // Another writer pushes and writes a complete index, which ours is about to replace by an older one.
     await storePackage(repository, graphOf(hdf5, [zlib]));
-    await updateIndex(repository, options);
+    await updateIndex(ociCache(repository), options);
   });
-  expect(await updateIndex(slow.repository, options)).toMatchObject({ packages: 2 });
+  expect(await updateIndex(ociCache(slow.repository), options)).toMatchObject({ packages: 2 });
   expect((await readIndex(repository))?.index.present.size).toBe(2);
 });
 
@@ -237,7 +238,7 @@ test("the loss that a killed writer leaves is repaired by one that still runs", 
     intruded = true;
     await writeStale(repository);
   });
-  await updateIndex(ours.repository, options);
+  await updateIndex(ociCache(ours.repository), options);
   expect(intruded).toBe(true);
   expect((await readIndex(repository))?.index.present.size).toBe(1);
 });

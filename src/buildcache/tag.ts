@@ -18,3 +18,7 @@ export function hashOfTag(tag: string): DagHash | undefined {
   const hash = tag.slice(0, -suffix.length).slice(-32);
   return isDagHash(hash) && tag.at(-suffix.length - 33) === "-" ? hash : undefined;
 }
+
+/** `zlib-1.2.13-7i7x…` of a name that a build cache tells: a tag, or the path of a file. */
+export const packageStem = (name: string): string =>
+  name.replace(/^.*\//, "").replace(/(?:\.spack|\.spec\.manifest\.json|\.spec\.json(?:\.sig)?)$/, "");

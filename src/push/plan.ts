@@ -12,8 +12,8 @@ export interface PushPlanOptions {
   readonly only?: Selection | undefined;
   /** Push what was needed to build, too. */
   readonly withBuildDependencies?: boolean | undefined;
-  /** Tags that the mirror has. */
-  readonly present: ReadonlySet<string>;
+  /** What the mirror has. */
+  readonly present: ReadonlySet<DagHash>;
   /** Push again what the mirror has. */
   readonly force?: boolean | undefined;
   /** Why a package is not pushed, where it is not; by default all are. */
@@ -48,7 +48,7 @@ export const graphOfDatabase = (database: Database, roots: readonly DagHash[]): 
   format: database.version === "8" ? 5 : 4,
 });
 
-/** Decides what is pushed for `roots`; nothing is read but the database and the mirror's tags. */
+/** Decides what is pushed for `roots`; nothing is read but the database and what the mirror has. */
 export function planPush(database: Database, roots: readonly DagHash[], options: PushPlanOptions): PushPlan {
   const { only = "both", withBuildDependencies = false, present, force = false, exclusionOf } = options;
   const graph = graphOfDatabase(database, roots);
@@ -72,12 +72,11 @@ export function planPush(database: Database, roots: readonly DagHash[], options:
       excluded.push({ spec, reason });
       continue;
     }
-    const tag = packageTag(spec);
     packages.push({
       spec,
       prefix: record.path,
-      tag,
-      action: present.has(tag) && !force ? "present" : "push",
+      tag: packageTag(spec),
+      action: present.has(spec.hash) && !force ? "present" : "push",
     });
   }
   return { packages, missing, excluded };

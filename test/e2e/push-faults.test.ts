@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "vitest";
 import { Failure } from "../../src/base/failure.js";
-import { readIndex } from "../../src/buildcache/index-update.js";
+import { readIndex } from "../../src/buildcache/oci-cache.js";
 import { openTestClient } from "../support/client.js";
 import type { Fault } from "../support/faults.js";
 import { pushingMachine, readWholeCache } from "../support/push.js";

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readIndex } from "../../src/buildcache/index-update.js";
+import { readIndex } from "../../src/buildcache/oci-cache.js";
 import { cli } from "../support/cli.js";
 import { openTestClient } from "../support/client.js";
 import { spackRoot } from "../support/fixtures.js";

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readIndex } from "../../src/buildcache/index-update.js";
+import { readIndex } from "../../src/buildcache/oci-cache.js";
 import { openTestClient } from "../support/client.js";
 import { missingProgram, run, startDockerRegistry } from "../support/peers.js";
 import { buildProgram } from "../support/program.js";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { packageTags } from "../../src/buildcache/index-update.js";
+import { packageTags } from "../../src/buildcache/oci-cache.js";
 import { verifyPrefix } from "../../src/install/verify.js";
 import { installFiles } from "../../src/io/install/files.js";
 import { openLayout } from "../../src/io/registry/layout.js";

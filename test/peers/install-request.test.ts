@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type InstallOptions, install } from "../../src/app/install.js";
 import { readEntry } from "../../src/buildcache/entry.js";
-import { packageTags } from "../../src/buildcache/index-update.js";
+import { packageTags } from "../../src/buildcache/oci-cache.js";
 import { verifyPrefix } from "../../src/install/verify.js";
 import { installFiles } from "../../src/io/install/files.js";
 import { openLayout } from "../../src/io/registry/layout.js";

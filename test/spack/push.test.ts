@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createPacker } from "../../src/app/packer.js";
 import { utf8 } from "../../src/base/bytes.js";
 import { type OciEntry, readEntry } from "../../src/buildcache/entry.js";
-import { packageTags, readIndex, updateIndex } from "../../src/buildcache/index-update.js";
+import { updateIndex } from "../../src/buildcache/index-update.js";
+import { ociCache, packageTags, readIndex } from "../../src/buildcache/oci-cache.js";
 import { copyLayers, readBaseImage } from "../../src/image/base-image.js";
 import { openLayout } from "../../src/io/registry/layout.js";
 import { openStore } from "../../src/io/store/disk-store.js";
@@ -15,6 +16,7 @@ import { createMemoryRegistry } from "../../src/oci/memory.js";
 import { parseRepositoryName, parseTag } from "../../src/oci/reference.js";
 import type { Repository } from "../../src/oci/repository.js";
 import { graphOfDatabase, planPush } from "../../src/push/plan.js";
+import { type ImagePushOptions, pushImages } from "../../src/push/push-images.js";
 import { type PushResult, runPush } from "../../src/push/run.js";
 import { hasShared, scratchDirectory, shared, spackRoot, unpackStore } from "../support/fixtures.js";
 
@@ -43,9 +45,10 @@ async function pushGreet(
           { architecture: "amd64", os: "linux" },
         );
   if (image !== undefined) await copyLayers(image, repository);
-  const present = new Set((await packageTags(repository)).values());
+  const present = new Set((await packageTags(repository)).keys());
   await using workers = createWorkers({ threads: 2 });
-  return await runPush(planPush(database, roots, { present, force }), repository, {
+  const plan = planPush(database, roots, { present, force });
+  const options: ImagePushOptions = {
     graph: graphOfDatabase(database, roots),
     storeRoot: spackRoot,
     spackPrefix: "/opt/spack-1.3",
@@ -56,7 +59,8 @@ async function pushGreet(
     prefixOf: (hash) => database.records.get(hash)?.path,
     jobs: 2,
     force,
-  });
+  };
+  return await runPush(plan, (call) => pushImages(plan, repository, { ...options, ...call }), {});
 }
 
 const memory = (): Repository => createMemoryRegistry().repository(parseRepositoryName("cache"));
@@ -187,7 +191,7 @@ describe.skipIf(!hasShared)("beside what Spack 1.3 pushed (needs ../shared)", ()
   test("the index holds the records of Spack's", async () => {
     const repository = memory();
     await pushGreet(repository);
-    await updateIndex(repository, { clock: systemClock, random: Math.random });
+    await updateIndex(ociCache(repository), { clock: systemClock, random: Math.random });
     const [ours, theirs] = [
       await readIndex(repository),
       await readIndex(await openLayout(join(shared, "oci/cache"))),

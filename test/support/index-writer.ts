@@ -1,3 +1,4 @@
+import { ociCache } from "../../src/buildcache/oci-cache.js";
 import { updateIndex } from "../../src/buildcache/index-update.js";
 import { openHttpClient } from "../../src/io/http-client/http-client.js";
 import { openRemoteRepository } from "../../src/io/registry/remote.js";
@@ -17,7 +18,7 @@ const repository = openRemoteRepository(parseRegistryUrl(url), client);
 const written: number[] = [];
 for (let i = 0; i < Number(updates); i += 1) {
   await storePackage(repository, graphOf(makePackage(`${name}-${i}`), []));
-  const result = await updateIndex(repository, { clock: systemClock, random: systemRandom });
+  const result = await updateIndex(ociCache(repository), { clock: systemClock, random: systemRandom });
   written.push(result.packages);
 }
 process.stdout.write(JSON.stringify(written));

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { ociSource } from "../../src/buildcache/entry.js";
+import { ociCache } from "../../src/buildcache/oci-cache.js";
 import type { EntryRequest } from "../../src/buildcache/source.js";
 import { finishPackage } from "../../src/install/finish.js";
 import type { InstallOptions, InstallWorkers } from "../../src/install/install-package.js";
@@ -40,7 +40,7 @@ export async function installFrom(options: FromLayout): Promise<InstallResult> {
   const repository = typeof layout === "string" ? await openLayout(layout) : layout;
   const plan = await planInstall({
     roots: options.roots,
-    sources: [ociSource(repository)],
+    sources: [ociCache(repository)],
     database: await store.readDatabase(),
     layout: store.layout,
     only: options.only,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type PushOptions, type PushResult, push } from "../../src/app/push.js";
 import { readEntry } from "../../src/buildcache/entry.js";
-import { packageTags } from "../../src/buildcache/index-update.js";
+import { packageTags } from "../../src/buildcache/oci-cache.js";
 import type { Repository } from "../../src/oci/repository.js";
 import { cli } from "./cli.js";
 import { scratchDirectory, spackRoot, unpackStore } from "./fixtures.js";

@@ -31,10 +31,11 @@ export const buildcachePush: CommandDefinition = {
       .option("--fail-fast", "stop at the first package that fails")
       .option("--strict", "fail where a dependency is not installed")
       .option("--digest-file <file>", "write a line of tag and digest for each package that is there now")
+      .option("-u, --unsigned", "push to a mirror of signed packages without signatures")
       .option("-j, --jobs <n>", "how many packages to pack and upload at once")
       .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
       .option("--sysroot <dir>", "the store's paths are below this folder");
-    accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing", "-u, --unsigned"]);
+    accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing"]);
     refuse(command, [
       [
         "--compression <kind>",
@@ -70,6 +71,7 @@ export const buildcachePush: CommandDefinition = {
       jobs: given.count("jobs"),
       compressionLevel: given.count("compressionLevel"),
       sysroot: given.text("sysroot"),
+      unsigned: given.flag("unsigned"),
     });
     return {
       document: result,

@@ -39,7 +39,7 @@ export const buildcacheUpdateIndex: CommandDefinition = {
           ? undefined
           : new Failure(
               "partial",
-              `${plural(broken.length, "tag")} left out, of which ${first.tag}: ${first.failure.message}`,
+              `${plural(broken.length, "tag")} left out, of which ${first.name}: ${first.failure.message}`,
               {
                 code: "buildcache.tags-broken",
                 subject: mirror,
