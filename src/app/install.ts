@@ -6,12 +6,14 @@ import { Failure, type FailureDocument } from "../base/failure.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
 import { packageStem } from "../buildcache/tag.js";
 import { readSection } from "../config/configuration.js";
-import { paddedRoot } from "../config/install-tree.js";
+import { type InstallTree, paddedRoot } from "../config/install-tree.js";
 import type { Mirror } from "../config/mirror.js";
 import { permissionsOf } from "../config/permissions.js";
 import { defaultPermissions, type Permissions } from "../install/finish.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
 import { type InstallPlan, planInstall } from "../install/plan.js";
+import { parseSpec } from "../spec/parse-spec.js";
+import { defaultProjection, type LayoutOptions } from "../store/layout.js";
 import { detectHost } from "../io/host/detect-host.js";
 import { groupNumber } from "../io/host/group.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
@@ -92,8 +94,7 @@ export async function install(
 
   const root = paddedRoot(context.installTree);
   const store = await openStore(root, {
-    projection: context.installTree.projections?.["all"],
-    unpaddedRoot: context.installTree.root,
+    ...layoutOptionsOf(context.installTree),
     locks: options.locks,
   });
   const database = await store.readDatabase(call);
@@ -149,6 +150,21 @@ export async function install(
     unchecked,
     run,
     failed: failed.map(({ spec, failure }) => ({ spec, failure: documentOf(failure) })),
+  };
+}
+
+/** @throws Failure `spec.syntax` for a projection of what is no spec */
+function layoutOptionsOf({ root, projections, hashLength }: InstallTree): LayoutOptions {
+  const shortened = (path: string) =>
+    hashLength === undefined ? path : path.replaceAll("{hash}", `{hash:${hashLength}}`);
+  // Only where the configuration does not say it, the packages of the store show which they follow.
+  const all = projections?.get("all") ?? (hashLength === undefined ? undefined : defaultProjection);
+  return {
+    unpaddedRoot: root,
+    projection: all && shortened(all),
+    exceptions: [...(projections ?? [])]
+      .filter(([spec]) => spec !== "all")
+      .map(([spec, path]) => ({ when: parseSpec(spec), path: shortened(path) })),
   };
 }
 

@@ -8,8 +8,10 @@ export interface InstallTree {
   readonly root: string;
   /** Length in bytes that padding brings the root to; 0: none. `true` in the file: as long as paths may be. */
   readonly paddedLength: number;
-  /** Spec to path format; undefined: Spack's default. */
-  readonly projections: Readonly<Record<string, string>> | undefined;
+  /** Spec to path format, in the order in which they are tried; undefined: Spack's default. */
+  readonly projections: ReadonlyMap<string, string> | undefined;
+  /** Characters of hashes in paths; undefined: all. */
+  readonly hashLength?: number | undefined;
 }
 
 /** PATH_MAX of Linux and macOS' own limit are both above what a tree needs; Spack keeps 300 for below the root. */
@@ -28,16 +30,17 @@ export function decodeInstallTree(
   const [written, oldPadding] = withoutPadding(root.value);
   const padded = nodeAt(tree, ["padded_length"]);
   const length = padded?.type === "scalar" ? padded.value : undefined;
+  const hashes = nodeAt(config, ["install_hash_length"]);
+  const hashLength = hashes?.type === "scalar" ? hashes.value : undefined;
   const projections = nodeAt(tree, ["projections"]);
   return {
     root: posix.resolve(posix.dirname(file), substitute(written, variables, `${file}:${line}`)),
     paddedLength: length === true ? longestRoot : typeof length === "number" ? length : oldPadding,
     projections:
       projections?.type === "map"
-        ? Object.fromEntries(
-            [...projections.entries].map(([spec, { value }]) => [spec, String(plainOf(value))]),
-          )
+        ? new Map([...projections.entries].map(([spec, { value }]) => [spec, String(plainOf(value))]))
         : undefined,
+    ...(typeof hashLength === "number" ? { hashLength } : {}),
   };
 }
 

@@ -147,7 +147,7 @@ describe("the install tree", () => {
     expect(tree("\n    root: $spack/opt\n    padded_length: 128\n    projections: {all: '{name}'}")).toEqual({
       root: "/spack/opt",
       paddedLength: 128,
-      projections: { all: "{name}" },
+      projections: new Map([["all", "{name}"]]),
     });
     expect(tree("\n    root: /o\n    padded_length: true")?.paddedLength).toBe(3796);
     expect(tree("\n    root: /o\n    padded_length: false")?.paddedLength).toBe(0);

@@ -102,7 +102,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
       checkInterrupted(call);
       const isRoot = roots.has(spec.hash);
       if (only !== undefined && isRoot !== (only === "package")) return undefined;
-      const prefix = prefixIn(database, { layout, spec });
+      const prefix = prefixIn(database, { layout, spec, graph });
       if (prefix === undefined) throw new Error(`${spec.name} has no prefix`);
       const about = { spec, prefix, explicit: isRoot && request.explicit?.has(spec.hash) !== false };
       const installed = database.records.get(spec.hash)?.installed === true;

@@ -6,10 +6,12 @@ import { defaultProjection, type Layout, layoutOf, oldProjection, prefixOf } fro
 /** Where a package of a closure is, or will be: the database knows, else the layout says. */
 export function prefixIn(
   { records }: Database,
-  { layout, spec }: { layout: Layout; spec: ConcreteSpec },
+  { layout, spec, graph }: { layout: Layout; spec: ConcreteSpec; graph: SpecGraph },
 ): string | undefined {
   const known = records.get(spec.hash)?.path;
-  return spec.external === undefined ? (known ?? prefixOf(layout, spec)) : (spec.external.path ?? known);
+  return spec.external === undefined
+    ? (known ?? prefixOf(layout, spec, graph))
+    : (spec.external.path ?? known);
 }
 
 /** The prefixes of a store that files of one package name. Plain data: it travels to a worker thread. */
@@ -35,7 +37,7 @@ export function prefixesHere(
   const packages = new Map<string, string>();
   for (const now of referredBy(graph, spec)) {
     const same = before.find(({ hash }) => hash === now.hash) ?? before.find(({ name }) => name === now.name);
-    const prefix = prefixIn(database, { layout, spec: now });
+    const prefix = prefixIn(database, { layout, spec: now, graph });
     if (prefix !== undefined) packages.set((same ?? now).hash, prefix);
   }
   return { sbang: sbangPathOf(layout), root: layout.root, packages };
@@ -66,8 +68,8 @@ export function guessesOf(graph: SpecGraph, spec: ConcreteSpec): readonly Guess[
     // Only specs from before Spack 1.0 have a compiler of their own, and so a place in the old layout.
     if (projection === oldProjection && referred.some(({ compiler }) => compiler === undefined)) return [];
     const layout = layoutOf("", { projection });
-    const packages = new Map(referred.map((other) => [other.hash as string, prefixOf(layout, other)]));
-    return [{ own: prefixOf(layout, built), packages }];
+    const packages = new Map(referred.map((other) => [other.hash as string, prefixOf(layout, other, graph)]));
+    return [{ own: prefixOf(layout, built, graph), packages }];
   });
 }
 

@@ -26,9 +26,9 @@ export function recordInstalled(database: Database, recording: Recording): Datab
   const changed = new Map<DagHash, InstallRecord>();
   const known = (hash: DagHash) => changed.get(hash) ?? database.records.get(hash);
 
-  const recordOf = (spec: ConcreteSpec, format: number): InstallRecord => ({
-    spec: specForDatabase(spec, { format, version: database.version }),
-    path: prefixIn(database, { layout, spec }),
+  const recordOf = (spec: ConcreteSpec, graph: SpecGraph): InstallRecord => ({
+    spec: specForDatabase(spec, { format: graph.format, version: database.version }),
+    path: prefixIn(database, { layout, spec, graph }),
     installed: spec.external !== undefined,
     explicit: false,
     refCount: 0,
@@ -46,8 +46,8 @@ export function recordInstalled(database: Database, recording: Recording): Datab
       types: ["build", "link", "run"],
     });
     for (const other of needed.toReversed())
-      if (known(other.hash) === undefined) changed.set(other.hash, recordOf(other, graph.format));
-    const record = known(spec.hash) ?? recordOf(spec, graph.format);
+      if (known(other.hash) === undefined) changed.set(other.hash, recordOf(other, graph));
+    const record = known(spec.hash) ?? recordOf(spec, graph);
     changed.set(spec.hash, {
       ...record,
       path: prefix,

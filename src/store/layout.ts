@@ -1,5 +1,8 @@
 import { Failure } from "../base/failure.js";
-import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import type { AbstractSpec } from "../spec/abstract-spec.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import { formatWith } from "../spec/format-template.js";
+import { createMatcher } from "../spec/matches.js";
 import type { Database } from "./database.js";
 
 /** Where a store puts its packages. */
@@ -10,6 +13,14 @@ export interface Layout {
   readonly unpaddedRoot: string;
   /** Path of a new package below the root, with `{…}` fields (`config:install_tree:projections:all`). */
   readonly projection: string;
+  /** Other paths for packages that match: the first that does counts. */
+  readonly exceptions: readonly Projection[];
+}
+
+/** A path for the packages that match a spec: one of `config:install_tree:projections`. */
+export interface Projection {
+  readonly when: AbstractSpec;
+  readonly path: string;
 }
 
 /** Spack 1.x. */
@@ -22,21 +33,24 @@ const padding = "__spack_path_placeholder__";
 
 export interface LayoutOptions {
   readonly projection?: string | undefined;
+  readonly exceptions?: readonly Projection[] | undefined;
   /** Where the configuration says it; else it is read off the root. */
   readonly unpaddedRoot?: string | undefined;
 }
 
 export function layoutOf(root: string, options: LayoutOptions = {}): Layout {
-  const { projection = defaultProjection, unpaddedRoot = unpaddedRootOf(root) } = options;
-  return { root, unpaddedRoot, projection };
+  const { projection = defaultProjection, exceptions = [], unpaddedRoot = unpaddedRootOf(root) } = options;
+  return { root, unpaddedRoot, projection, exceptions };
 }
 
 /** The projection that a store's packages follow already; what to give `layoutOf` where no configuration says it. */
 export function projectionOf(database: Database, root: string): string {
   if (database.version === "8") return defaultProjection;
+  const nodes = new Map([...database.records].map(([hash, { spec }]) => [hash, spec]));
+  const graph: SpecGraph = { roots: [], nodes, format: 4 };
   for (const { spec, path } of database.records.values())
     if (spec.external === undefined && path?.startsWith(`${root}/`))
-      return path === prefixOf(layoutOf(root), spec) ? defaultProjection : oldProjection;
+      return path === prefixOf(layoutOf(root), spec, graph) ? defaultProjection : oldProjection;
   return database.version === "7" ? oldProjection : defaultProjection;
 }
 
@@ -50,12 +64,17 @@ export function unpaddedRootOf(root: string): string {
 
 /**
  * The prefix of a new package. What is installed already is where the database says.
+ * @param graph holds the spec with what it depends on
  * @throws Failure `store.projection-unsupported`, `store.prefix-invalid`
  */
-export function prefixOf(layout: Layout, spec: ConcreteSpec): string {
-  const path = layout.projection
-    .toLowerCase()
-    .replace(/\{([^{}]*)\}/g, (_, field: string) => fieldOf(spec, field).replace(/[^\w.+-]/g, "_"));
+export function prefixOf(layout: Layout, spec: ConcreteSpec, graph: SpecGraph): string {
+  const projection = projectionFor(layout, spec, graph).toLowerCase();
+  // A field's value never adds a directory: Spack's `polite_filename` for each part.
+  const path = projection
+    .split("/")
+    .filter((part) => part !== "")
+    .map((part) => formatted(part, spec, graph).replace(/[^\w.+-]/g, "_"))
+    .join("/");
   const wrong = path.split("/").find((part) => !isDirectoryName(part));
   if (wrong === undefined) return `${layout.root}/${path}`;
   throw new Failure(
@@ -64,7 +83,7 @@ export function prefixOf(layout: Layout, spec: ConcreteSpec): string {
     {
       code: "store.prefix-invalid",
       subject: spec.hash,
-      hint: `The install tree's projection is ${layout.projection}.`,
+      hint: `The install tree's projection is ${projection}.`,
     },
   );
 }
@@ -76,35 +95,22 @@ const longestName = 255;
 const isDirectoryName = (part: string): boolean =>
   part !== "" && part !== "." && part !== ".." && part.length <= longestName;
 
-function fieldOf(spec: ConcreteSpec, field: string): string {
-  const [name = "", length] = field.split(":");
-  const hash = /^\/?hash$/.test(name)
-    ? spec.hash.slice(0, length === undefined ? 32 : Number(length))
-    : undefined;
-  const value = hash ?? fields[name.replace(/^\^?@?/, "")]?.(spec);
-  if (value !== undefined && value !== "") return value;
-  throw new Failure(
-    "unsupported",
-    `the install tree's projection has a field {${field}} that ${spec.name} does not answer`,
-    {
-      code: "store.projection-unsupported",
-      hint: `Fields that can be used: ${Object.keys(fields).join(", ")}, hash, hash:N.`,
-    },
-  );
+function projectionFor({ projection, exceptions }: Layout, spec: ConcreteSpec, graph: SpecGraph): string {
+  if (exceptions.length === 0) return projection;
+  const matches = createMatcher(graph);
+  return exceptions.find(({ when }) => matches(spec, when))?.path ?? projection;
 }
 
-const fields: Readonly<Record<string, (spec: ConcreteSpec) => string | undefined>> = {
-  name: (spec) => spec.name,
-  version: (spec) => spec.version,
-  namespace: (spec) => spec.namespace,
-  architecture: (spec) => `${spec.platform}-${spec.os}-${spec.target}`,
-  "architecture.platform": (spec) => spec.platform,
-  "architecture.os": (spec) => spec.os,
-  "architecture.target": (spec) => spec.target,
-  platform: (spec) => spec.platform,
-  os: (spec) => spec.os,
-  target: (spec) => spec.target,
-  compiler: (spec) => spec.compiler && `${spec.compiler.name}-${spec.compiler.version}`,
-  "compiler.name": (spec) => spec.compiler?.name,
-  "compiler.version": (spec) => spec.compiler?.version,
-};
+function formatted(part: string, spec: ConcreteSpec, graph: SpecGraph): string {
+  try {
+    return formatWith(part, spec, graph);
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause;
+    throw new Failure("unsupported", `the install tree's projection does not fit: ${cause.message}`, {
+      code: "store.projection-unsupported",
+      subject: spec.name,
+      hint: cause.hint,
+      cause,
+    });
+  }
+}

@@ -13,6 +13,9 @@ export function download(endpoint: Endpoint, descriptor: Descriptor, call?: Call
   return verified(resumed(endpoint, descriptor, call), descriptor, `${endpoint.label}@${descriptor.digest}`);
 }
 
+/** Bytes that a try must bring for the next to be a first one: a line that breaks after a few is no line. */
+const leastProgress = 64 * 1024;
+
 async function* resumed(endpoint: Endpoint, descriptor: Descriptor, call: Call | undefined): Bytes {
   const { client } = endpoint;
   const { digest, size } = descriptor;
@@ -20,6 +23,7 @@ async function* resumed(endpoint: Endpoint, descriptor: Descriptor, call: Call |
   const tries = client.tries(url, call);
   let offset = 0;
   for (;;) {
+    const from = offset;
     try {
       const answer = await client.attempt(
         {
@@ -38,7 +42,7 @@ async function* resumed(endpoint: Endpoint, descriptor: Descriptor, call: Call |
         skipped -= chunk.byteLength - fresh.byteLength;
         if (fresh.byteLength === 0) continue;
         offset += fresh.byteLength;
-        tries.progressed();
+        if (offset - from >= leastProgress) tries.progressed();
         yield fresh;
       }
       if (offset >= size) return;

@@ -11,7 +11,7 @@ import {
   emptyDatabase,
   encodeDatabase,
 } from "../../store/database.js";
-import { type Layout, layoutOf, projectionOf } from "../../store/layout.js";
+import { type Layout, type LayoutOptions, layoutOf, projectionOf } from "../../store/layout.js";
 import type { PackageLocks, Store } from "../../store/store.js";
 import { writeAtomically } from "../disk/atomic.js";
 import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
@@ -19,11 +19,8 @@ import { type LockFile, openLockFile } from "./lock-file.js";
 import { lock, packageLockRange, wholeFile } from "./locks.js";
 import { isThere, listAbandoned, listed, openStaging } from "./staging.js";
 
-export interface StoreOptions {
-  /** `config:install_tree:projections:all`; else what the store's packages follow, else Spack 1.x's. */
-  readonly projection?: string | undefined;
-  /** The root without its padding, where the configuration says it. */
-  readonly unpaddedRoot?: string | undefined;
+/** Without a projection its packages' own is followed, else Spack 1.x's. */
+export interface StoreOptions extends LayoutOptions {
   /** false: nobody else uses the store, so take no locks. */
   readonly locks?: boolean | undefined;
   /** Milliseconds to wait for the database's lock, and for each package's. */
@@ -164,7 +161,7 @@ function pathsOf(root: string): Paths {
 
 async function openLayout(paths: Paths, root: string, options: StoreOptions): Promise<Layout> {
   const projection = options.projection ?? projectionOf(await readDatabase(paths.index), root);
-  return layoutOf(root, { projection, unpaddedRoot: options.unpaddedRoot });
+  return layoutOf(root, { ...options, projection });
 }
 
 async function makeDirectory(path: string): Promise<void> {
