@@ -33,7 +33,11 @@ export async function build({ types = true, clean = false } = {}) {
   await Promise.all([
     bundle({
       ...shared,
-      entryPoints: present({ stowage: "src/cli/main.ts", worker: "src/io/workers/worker.ts" }),
+      entryPoints: present({
+        stowage: "src/cli/main.ts",
+        action: "src/action/main.ts",
+        worker: "src/io/workers/worker.ts",
+      }),
       outdir: "dist/cli",
       // Names stay: errors show them. (keepNames instead would set the name of every closure when it is made.)
       minifySyntax: true,

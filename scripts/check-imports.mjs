@@ -87,7 +87,8 @@ for (const file of files) {
     const to = folderOf(target);
     if (to !== folder && !rule.may.includes("*") && !rule.may.includes(to))
       problems.push(`src/${file}: ${folder} may not import ${to} (${relative(dirname(file), target)})`);
-    if (to === "cli" && folder !== "cli") problems.push(`src/${file}: nothing imports cli`);
+    if ((to === "cli" || to === "action") && folder !== to)
+      problems.push(`src/${file}: nothing imports ${to}`);
   }
   graph.set(file, edges);
   if (!isTest && folder !== "" && !mayTouchTheWorld(folder))
@@ -97,9 +98,9 @@ for (const file of files) {
       );
 }
 
-// The command line uses only what the library offers.
+// The command line and the action use only what the library offers.
 const offered = readFileSync(join(source, "index.ts"), "utf8");
-for (const file of files.filter((name) => name.startsWith("cli/") && !name.endsWith(".test.ts"))) {
+for (const file of files.filter((name) => /^(cli|action)\//.test(name) && !name.endsWith(".test.ts"))) {
   const text = readFileSync(join(source, file), "utf8");
   for (const [, names] of text.matchAll(/import \{([^}]*)\} from "(?:\.\.\/)+app\/[\w-]+\.js"/g))
     for (const name of names
@@ -128,7 +129,7 @@ function drawn() {
   const used = (name) => files.some((file) => folderOf(file) === name);
   const rows = Object.entries(folders).map(([name, { may, outside = [], why }]) => {
     const list = (names) => (names.length === 0 ? "nothing" : names.map((n) => `\`${n}\``).join(" "));
-    return `| \`${name}\` | ${why} | ${may.includes("*") ? "all but `cli`" : list(may)} | ${list(outside)} |`;
+    return `| \`${name}\` | ${why} | ${may.includes("*") ? "all but `action` and `cli`" : list(may)} | ${list(outside)} |`;
   });
   const direct = new Map();
   for (const [file, edges] of graph) {

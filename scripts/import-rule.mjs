@@ -177,6 +177,11 @@ export const folders = {
     outside: ["node:*"],
     why: "composition root: the one place that knows every implementation",
   },
+  action: {
+    may: ["app", "base"],
+    outside: ["node:*"],
+    why: "the GitHub Action: restore before a job's steps, push after them",
+  },
   cli: {
     may: ["app", "base", "version", "spec", "config"],
     outside: ["commander", "node:*"],
@@ -185,4 +190,5 @@ export const folders = {
 };
 
 /** Where the outside world may be touched without a port. */
-export const mayTouchTheWorld = (folder) => folder === "app" || folder === "cli" || folder.startsWith("io/");
+export const mayTouchTheWorld = (folder) =>
+  ["app", "action", "cli"].includes(folder) || folder.startsWith("io/");

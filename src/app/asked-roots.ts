@@ -3,7 +3,7 @@ import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
 import type { EntryRequest, PackageSource } from "../buildcache/source.js";
-import type { SpecGraph } from "../spec/concrete-spec.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { nodeOf } from "../spec/graph.js";
 import type { Host } from "../spec/host.js";
@@ -30,6 +30,8 @@ export interface Asked {
   readonly roots: readonly EntryRequest[];
   /** Of the roots those that were asked for; undefined: all. */
   readonly explicit?: ReadonlySet<DagHash> | undefined;
+  /** With `allowMissing`: what is there, and no mirror was asked for. */
+  readonly present: readonly ConcreteSpec[];
   /** What is known already to be in no mirror. */
   readonly missing: readonly string[];
 }
@@ -58,13 +60,13 @@ export async function askedRoots(specs: readonly string[], options: AskedOptions
       code: "install.nothing-asked",
       hint: "Name specs, or give --lockfile FILE or --env DIR.",
     });
-  const fromLock = locked === undefined ? { roots: [], missing: [] } : await ofLockfile(locked, options);
+  const fromLock = locked === undefined ? undefined : await ofLockfile(locked, options);
   const resolved = await ofTexts(texts, options);
-  const roots = [...fromLock.roots, ...resolved.roots];
   return {
-    roots,
+    roots: [...(fromLock?.roots ?? []), ...resolved.roots],
+    present: fromLock?.present ?? [],
     explicit: new Set([...(locked?.roots ?? []), ...resolved.roots.map(({ hash }) => hash)]),
-    missing: [...fromLock.missing, ...resolved.missing],
+    missing: [...(fromLock?.missing ?? []), ...resolved.missing],
   };
 }
 
@@ -74,10 +76,10 @@ async function ofLockfile(
 ): Promise<Asked> {
   if (allowMissing !== true) {
     const roots = locked.roots.map((hash) => nodeOf(locked, hash));
-    return { roots: roots.filter(({ external }) => external === undefined), missing: [] };
+    return { roots: roots.filter(({ external }) => external === undefined), present: [], missing: [] };
   }
-  const { roots, missing } = await availableOf(locked, { sources, database }, call);
-  return { roots, missing: missing.map(nameOf) };
+  const available = await availableOf(locked, { sources, database }, call);
+  return { ...available, missing: available.missing.map(nameOf) };
 }
 
 async function ofTexts(texts: readonly string[], options: AskedOptions): Promise<Asked> {
@@ -93,7 +95,7 @@ async function ofTexts(texts: readonly string[], options: AskedOptions): Promise
       missing.push(text);
     }
   }
-  return { roots, missing };
+  return { roots, present: [], missing };
 }
 
 /** How a resolver says that mirrors do not have what is asked for. */

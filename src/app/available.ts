@@ -10,6 +10,8 @@ import type { Database } from "../store/database.js";
 export interface Available {
   /** What mirrors have, the first on each way from a root down. */
   readonly roots: readonly EntryRequest[];
+  /** What the store has, the first on each way. */
+  readonly present: readonly ConcreteSpec[];
   /** What would have to be built. */
   readonly missing: readonly EntryRequest[];
 }
@@ -29,6 +31,7 @@ export async function availableOf(
   call: Call,
 ): Promise<Available> {
   const roots: ConcreteSpec[] = [];
+  const present: ConcreteSpec[] = [];
   const missing: ConcreteSpec[] = [];
   const seen = new Set<DagHash>();
   const lookup = createLookup(sources);
@@ -37,14 +40,18 @@ export async function availableOf(
     const specs = wave.filter((hash) => !seen.has(hash)).map((hash) => nodeOf(graph, hash));
     for (const { hash } of specs) seen.add(hash);
     const next = await mapLimited(specs, lookups, async (spec) => {
-      if (spec.external !== undefined || database.records.get(spec.hash)?.installed === true) return [];
+      if (spec.external !== undefined) return [];
+      if (database.records.get(spec.hash)?.installed === true) {
+        present.push(spec);
+        return [];
+      }
       const offered = (await lookup(spec, call)) !== undefined;
       (offered ? roots : missing).push(spec);
       return dependenciesOf(spec, offered ? runtime : undefined).map(({ hash }) => hash);
     });
     wave = [...new Set(next.flat())];
   }
-  return { roots, missing };
+  return { roots, present, missing };
 }
 
 /** Asks once for each package, however often it is asked. */

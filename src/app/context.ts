@@ -38,6 +38,14 @@ export interface StowageOptions extends Call, ConnectionOptions {
   readonly cwd?: string | undefined;
   /** How many things to do at once. */
   readonly jobs?: number | undefined;
+  /** Logins for registries (`ghcr.io`), which go before all others that are not a mirror's own. */
+  readonly logins?: readonly Login[] | undefined;
+}
+
+export interface Login {
+  readonly registry: string;
+  readonly username: string;
+  readonly password: string;
 }
 
 /** A machine as the configuration describes it. */
@@ -47,6 +55,7 @@ export interface Context extends Call {
   readonly cwd: string;
   readonly jobs: number | undefined;
   readonly connection: ConnectionOptions;
+  readonly logins: readonly Login[];
   readonly configuration: Configuration;
   readonly variables: Variables;
   /** The merged `config` section. */
@@ -115,6 +124,7 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
       clientCert: options.clientCert,
       clientKey: options.clientKey,
     },
+    logins: options.logins ?? [],
     signal: options.signal,
     report: options.report,
     configuration,

@@ -11,7 +11,7 @@ import type { Mirror } from "../config/mirror.js";
 import { permissionsOf } from "../config/permissions.js";
 import { defaultPermissions, type Permissions } from "../install/finish.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
-import { type InstallPlan, planInstall } from "../install/plan.js";
+import { type InstallPlan, type PlannedPackage, planInstall } from "../install/plan.js";
 import { parseSpec } from "../spec/parse-spec.js";
 import { defaultProjection, type LayoutOptions } from "../store/layout.js";
 import { detectHost } from "../io/host/detect-host.js";
@@ -21,8 +21,9 @@ import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import type { Database } from "../store/database.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
-import { askedRoots, nameOf } from "./asked-roots.js";
+import { type Asked, askedRoots, nameOf } from "./asked-roots.js";
 import { remembering } from "./available.js";
 import { installWorkers } from "./install-workers.js";
 import { openRegistries } from "./registries.js";
@@ -116,7 +117,7 @@ export async function install(
     },
     call,
   );
-  const plan = await withCandidates(planned, caches, call);
+  const plan = withPresent(await withCandidates(planned, caches, call), asked, database);
   const conflicts = conflictsIn(plan);
   const missing = options.allowMissing
     ? [...new Set([...asked.missing, ...plan.missing.map(nameOf)])].sort()
@@ -188,6 +189,17 @@ const signaturesUnchecked = (mirrors: readonly string[]): Failure =>
       hint: "Give --no-check-signature if you trust the registry, or `stowage mirror set --unsigned NAME`.",
     },
   );
+
+/** Adds what was asked for and is there, so that no mirror had to be asked. */
+function withPresent(plan: InstallPlan, { present, explicit }: Asked, { records }: Database): InstallPlan {
+  const planned = new Set(plan.packages.map(({ spec }) => spec.hash));
+  const added = present.flatMap((spec): PlannedPackage[] => {
+    const prefix = records.get(spec.hash)?.path;
+    if (prefix === undefined || planned.has(spec.hash)) return [];
+    return [{ state: "present", spec, prefix, explicit: explicit?.has(spec.hash) === true }];
+  });
+  return { ...plan, packages: [...added, ...plan.packages] };
+}
 
 /** Says of packages that no mirror has which others of their names there are. */
 async function withCandidates(

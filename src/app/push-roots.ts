@@ -43,8 +43,11 @@ export async function pushRoots(
       subject: groups.join(", "),
       hint: "Name the environment with --env DIR, and no specs.",
     });
-  if (environment === undefined || specs.length > 0)
-    return { roots: selectInstalled(database, specs, { root }), unknown: [] };
+  if (specs.length > 0) return { roots: selectInstalled(database, specs, { root }), unknown: [] };
+  if (environment === undefined) {
+    const asked = [...database.records].filter(([, { installed, explicit }]) => installed && explicit);
+    return { roots: asked.map(([hash]) => hash), unknown: [] };
+  }
   const asked = await environmentRoots(context, environment, groups);
   const known = asked.locked.filter(({ hash }) => database.records.has(hash)).map(({ hash }) => hash);
   const named = asked.specs.length === 0 ? [] : selectInstalled(database, asked.specs, { root });

@@ -10,7 +10,13 @@ import { connectionOf, type Direction, isRegistryUrl, loginOf, type Mirror } fro
 import type { GivenCredential } from "../io/credentials/credentials.js";
 import { openLayout } from "../io/registry/layout.js";
 import { openRemoteRepository } from "../io/registry/remote.js";
-import { type ImageReference, parseImageReference, parseRegistryUrl, parseTag } from "../oci/reference.js";
+import {
+  type ImageReference,
+  parseImageReference,
+  parseRegistry,
+  parseRegistryUrl,
+  parseTag,
+} from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import { openConnection } from "./connection.js";
 import type { Context } from "./context.js";
@@ -56,7 +62,10 @@ export interface Registries extends AsyncDisposable {
 
 export function openRegistries(context: Context): Registries {
   // A mirror's own login is for its repository; all else is what docker and podman know.
-  const logins: GivenCredential[] = [];
+  const logins: GivenCredential[] = context.logins.map(({ registry, ...login }) => ({
+    domain: parseRegistry(registry).domain,
+    credential: { type: "password", ...login, source: "the login given" },
+  }));
   const client = openConnection(context, logins);
 
   async function openRepository(mirror: Mirror, direction: Direction): Promise<Repository | undefined> {

@@ -47,6 +47,11 @@ test("without specs the roots of the environment are pushed; of a group only its
   });
 });
 
+test("without specs and without an environment all is pushed that was asked for when it was installed", async () => {
+  const { pushed } = await machine.push(freshMirror());
+  expect(namesOf(pushed)).toEqual(["bzip2", "gcc-runtime", "greet", "greet-data", "libgreet", "zlib"]);
+});
+
 test("a group needs an environment", async () => {
   await expect(machine.push(freshMirror(), { groups: ["apps"] })).rejects.toMatchObject({
     kind: "usage",
