@@ -111,6 +111,7 @@ export async function install(
       layout: store.layout,
       host,
       overwrite: options.overwrite,
+      strict: options.strict,
       only: options.only,
       buildDependencies: options.includeBuildDeps,
       freeBytes: await freeBytes(root),

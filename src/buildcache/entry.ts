@@ -81,6 +81,12 @@ export function decodePackage(
   return { spec, graph };
 }
 
+/** The variables of a package's image name its prefix, which bears its hash. */
+function prefixToldBy({ config }: ImageConfig, { hash }: ConcreteSpec): string | undefined {
+  const path = new RegExp(`[=:](/[^:]*${hash}[^:/]*)`);
+  return config?.Env?.map((variable) => path.exec(variable)?.[1]).find((prefix) => prefix !== undefined);
+}
+
 /**
  * Reads one package from a repository: two requests, its layer not among them.
  * @returns undefined where the repository has no such tag
@@ -122,6 +128,7 @@ export async function readEntry(
     config,
     spec,
     graph,
+    madeIn: prefixToldBy(config, spec),
     layer: own,
     diffId: diffIds.at(-1),
     layers: image.layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] as Digest })),

@@ -12,6 +12,8 @@ export interface Entry {
   readonly spec: ConcreteSpec;
   /** The closure as the package's own metadata tells it; `spec` is among its nodes. */
   readonly graph: SpecGraph;
+  /** The prefix that it was made in, where the metadata tells it. */
+  readonly madeIn?: string | undefined;
   /** The package's own tarball, as stored. */
   readonly layer: Descriptor;
   /** Digest of the tarball uncompressed, where the metadata tells it. */

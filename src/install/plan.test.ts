@@ -127,6 +127,26 @@ test.each([
   expect(() => assertInstallable(planned)).toThrow(message);
 });
 
+test("a prefix that may have no room is told before anything is fetched, with the root that would do", async () => {
+  const source = sourceOf(["app", "libpng", "zlib"]);
+  const told: PackageSource = {
+    ...source,
+    resolve: async (request) => {
+      const entry = await source.resolve(request);
+      const { name, hash } = request;
+      return entry && { ...entry, madeIn: name === "zlib" ? `/o/zlib-1.0-${hash}` : undefined };
+    },
+  };
+  const room = `/o/zlib-1.0-${zlib.hash}`.length - "/.a/1234567".length;
+  const tightIn = async (length: number) =>
+    await plan({ sources: [told], strict: true, layout: layoutOf(`/${"r".repeat(length - 1)}`) });
+  const fits = await tightIn(room);
+  expect([fits.tight, fits.problems]).toEqual([[], []]);
+  const { tight, problems } = await tightIn(room + 1);
+  expect(tight).toMatchObject([{ spec: { name: "zlib" }, longestRoot: room }]);
+  expect(codes(problems)).toEqual(["install.prefix-too-long"]);
+});
+
 test("binaries for a newer glibc than the machine's are refused", async () => {
   const glibc = node("glibc");
   const app = node("app", { on: [glibc] });

@@ -12,6 +12,7 @@ import { shebangLimit } from "../relocate/sbang.js";
 import { type Layout, layoutOf } from "../store/layout.js";
 import { hostProblems } from "./host.js";
 import { prefixIn, sbangPathOf } from "./prefixes.js";
+import { type TightPackage, tightFailure, tightPackages } from "./room.js";
 
 export interface InstallRequest {
   readonly roots: readonly EntryRequest[];
@@ -31,6 +32,8 @@ export interface InstallRequest {
   readonly explicit?: ReadonlySet<DagHash> | undefined;
   /** What no mirror has is left out, with what needs it, and is no problem. */
   readonly allowMissing?: boolean | undefined;
+  /** Refuse what may not be movable to this root. */
+  readonly strict?: boolean | undefined;
   /** Bytes free where the store is. */
   readonly freeBytes?: number | undefined;
 }
@@ -68,6 +71,8 @@ export interface InstallPlan {
   readonly bytes: number;
   /** What no mirror has; where that is allowed, what needs it too. */
   readonly missing: readonly EntryRequest[];
+  /** Packages that may not be movable to this root: it depends on what their binaries hold. */
+  readonly tight: readonly TightPackage[];
   /** Why it cannot be done; all that is known, not only the first. */
   readonly problems: readonly Failure[];
 }
@@ -119,6 +124,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
   const known = planned.filter((one) => one !== undefined);
   const packages = request.allowMissing === true ? withoutBroken(known, missing) : known;
   const fetched = packages.filter((one) => one.state === "fetch");
+  const tight = tightPackages(fetched, layout);
   const bytes = fetched.reduce((sum, { entry }) => sum + entry.layer.size, 0);
   return {
     roots: graph.roots,
@@ -127,6 +133,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
     externals: wanted.filter(({ external }) => external !== undefined),
     bytes,
     missing,
+    tight,
     problems: [
       ...(request.allowMissing === true ? [] : missingProblems(missing, request.sources)),
       ...unbelievable(fetched),
@@ -134,6 +141,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
         ? []
         : hostProblems(graph, { specs: fetched.map(({ spec }) => spec), host: request.host })),
       ...(fetched.length === 0 ? [] : rootProblems(layout)),
+      ...(request.strict === true ? tight.map((one) => tightFailure(one, layout)) : []),
       ...spaceProblems(bytes, request),
     ],
   };

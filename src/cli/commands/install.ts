@@ -71,6 +71,10 @@ export const installCommand: CommandDefinition = {
     const warn = (text: string) => terminal.err(`${terminal.paintErr("yellow", "warning:")} ${text}\n`);
     if (result.unchecked.length > 0)
       warn(`packages of ${result.unchecked.join(", ")} should be signed: NO SIGNATURE WAS CHECKED`);
+    for (const { spec, madeIn, longestRoot } of result.plan.tight)
+      warn(
+        `${formatShort(spec)} was made in ${madeIn}: if its binaries name that, only a store root of at most ${longestRoot} characters has room`,
+      );
     for (const same of result.conflicts)
       warn(`more than one ${same[0]?.name} is needed: ${same.map((spec) => formatShort(spec)).join(", ")}`);
     return {
@@ -136,6 +140,11 @@ function documentOf({ root, plan, conflicts, missing, unchecked, run, failed }: 
           wanted: plan.packages.filter(({ state }) => state === "fetch").map(named),
           present: plan.packages.filter(({ state }) => state === "present").map(named),
           problems: plan.problems,
+          tight: plan.tight.map(({ spec, prefix, madeIn, longestRoot }) => ({
+            ...named({ spec, prefix }),
+            madeIn,
+            longestRoot,
+          })),
         }
       : {
           installed: run.installed.map((one) => ({ ...named(one), size: one.size, problems: one.problems })),
