@@ -102,25 +102,30 @@ function decodeRestored(text: string | undefined): Restored | undefined {
   };
 }
 
-const runner = openRunner(process.env, (text) => void process.stdout.write(text));
-const stop = new AbortController();
-// The runner lets a cancelled job end in good order, for some seconds.
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(interrupted()));
-try {
-  const isPost = runner.state("isPost") !== undefined;
-  const restored = decodeRestored(runner.state("restored"));
-  if (!isPost) runner.saveState("isPost", "true");
-  // Where the first step could not begin, there is nothing to end.
-  if (!isPost || restored !== undefined) {
-    const settings = await readSettings(runner);
-    const options = { ...settings.options, signal: stop.signal, report: showProgress(runner) };
-    if (restored === undefined) await main(runner, { ...settings, options });
-    else await post(runner, { ...settings, options }, restored);
+/** One step, from beginning to end. */
+async function run(): Promise<void> {
+  const runner = openRunner(process.env, (text) => void process.stdout.write(text));
+  const stop = new AbortController();
+  // The runner lets a cancelled job end in good order, for some seconds.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(interrupted()));
+  try {
+    const isPost = runner.state("isPost") !== undefined;
+    const restored = decodeRestored(runner.state("restored"));
+    if (!isPost) runner.saveState("isPost", "true");
+    // Where the first step could not begin, there is nothing to end.
+    if (!isPost || restored !== undefined) {
+      const settings = await readSettings(runner);
+      const options = { ...settings.options, signal: stop.signal, report: showProgress(runner) };
+      if (restored === undefined) await main(runner, { ...settings, options });
+      else await post(runner, { ...settings, options }, restored);
+    }
+  } catch (error) {
+    runner.annotate("error", tellingOf(error));
+    process.exitCode = 1;
   }
-} catch (error) {
-  runner.annotate("error", tellingOf(error));
-  process.exitCode = 1;
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  // Idle connections and worker threads are of no use any more.
+  process.exit();
 }
-await new Promise((resolve) => process.stdout.write("", resolve));
-// Idle connections and worker threads are of no use any more.
-process.exit();
+
+void run();

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { readFileSync } from "node:fs";
 
 /** Of the package this file was built into. */
@@ -7,9 +6,15 @@ function version(): string {
   return manifest instanceof Object && "version" in manifest ? String(manifest.version) : "unknown";
 }
 
-const first = process.argv[2];
-if (first === "--version" || first === "-V") process.stdout.write(`${version()}\n`);
-else {
+async function main(): Promise<void> {
+  const first = process.argv[2];
+  if (first === "--version" || first === "-V") {
+    process.stdout.write(`${version()}\n`);
+    return;
+  }
   const { runCommandLine } = await import("./run.js");
   await runCommandLine(process.argv.slice(2), { version: version() });
 }
+
+// The bundle is no ES module, so it cannot await: V8 keeps compiled code of scripts only.
+void main();

@@ -2,8 +2,8 @@
 const units: ReadonlyMap<string, number> = new Map([
   ["ns", 1e-6],
   ["us", 1e-3],
-  ["µs", 1e-3],
-  ["μs", 1e-3],
+  ["\u00b5s", 1e-3],
+  ["\u03bcs", 1e-3],
   ["ms", 1],
   ["s", 1000],
   ["m", 60_000],
@@ -22,11 +22,11 @@ export function parseRetryAfter(
   const date = header === undefined ? Number.NaN : Date.parse(header);
   if (!Number.isNaN(date)) return Math.max(0, date - now);
   const said =
-    /retry[- _]after["']?\s*[:=]\s*["']?((?:\d+(?:\.\d+)?(?:ns|us|µs|μs|ms|s|m|h))+|\d+(?:\.\d+)?)/iu.exec(
+    /retry[- _]after["']?\s*[:=]\s*["']?((?:\d+(?:\.\d+)?(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+|\d+(?:\.\d+)?)/iu.exec(
       body,
     )?.[1];
   if (said === undefined) return undefined;
-  const parts = [...said.matchAll(/(\d+(?:\.\d+)?)([a-zµμ]*)/giu)];
+  const parts = [...said.matchAll(/(\d+(?:\.\d+)?)([a-z\u00b5\u03bc]*)/giu)];
   return parts.reduce(
     (sum, [, count, unit = ""]) => sum + Number(count) * (units.get(unit.toLowerCase()) ?? 1000),
     0,
