@@ -1,10 +1,7 @@
 import type { Relocatable } from "../archive/relocatable.js";
-import { Failure } from "../base/failure.js";
-import { type BinaryPlan, planBinary } from "../relocate/binary.js";
+import { type BinaryPlan, planFrom } from "../relocate/binary.js";
 import { type ByteSource, pagesOf } from "../relocate/byte-source.js";
-import { type Aliases, relocateCStrings } from "../relocate/c-strings.js";
-import { type Elf, parseElf } from "../relocate/elf.js";
-import { elfChanges, placeStrings } from "../relocate/elf-relocate.js";
+import { type Aliases, type CStringRelocation, relocateCStrings } from "../relocate/c-strings.js";
 import type { Patch } from "../relocate/patch.js";
 import type { PrefixMap } from "../relocate/prefix-map.js";
 import type { RelocationProblem } from "../relocate/problem.js";
@@ -30,35 +27,28 @@ export function relocateLarge(files: InstallFiles, { path, kind, map, aliases }:
     return { problems: [], aliased: new Set() };
   }
   using file = files.update(path);
-  // A file whose headers have to grow is rewritten as a whole; it is the rare one.
-  const plan =
-    planInWindows(file, map, { aliases, windowSize }) ??
-    planBinary(file.read(0, file.size), map, { aliases });
+  const plan = planInWindows(file, map, { aliases, windowSize });
   for (const { bytes, offset } of plan.patches) file.write(bytes, offset);
   return plan;
 }
 
-/**
- * The same plan as `planBinary`'s, without the whole file in memory.
- * @returns undefined where that is needed: Mach-O and damaged files, and those whose rpath or interpreter has no room
- */
-export function planInWindows(
+/** The same plan as `planBinary`'s, without the whole file in memory. */
+export const planInWindows = (source: ByteSource, map: PrefixMap, windows: Windows): BinaryPlan =>
+  planFrom(pagesOf(source), map, (done) => stringsInWindows(source, map, { ...windows, done }));
+
+interface Windows {
+  readonly aliases: Aliases;
+  readonly windowSize: number;
+}
+
+function stringsInWindows(
   source: ByteSource,
   map: PrefixMap,
-  { aliases, windowSize: size }: { aliases: Aliases; windowSize: number },
-): BinaryPlan | undefined {
-  const elf = readElf(source);
-  if (elf === undefined) return undefined;
-  const { strings, interpreter } = elfChanges(elf, map);
-  const { fitting, outgrown } = placeStrings(
-    elf,
-    interpreter === undefined ? strings : [...strings, interpreter],
-  );
-  if (outgrown.size > 0) return undefined;
-
+  { aliases, windowSize: size, done }: Windows & { readonly done: readonly Patch[] },
+): CStringRelocation {
   // What follows a match and decides over it: up to 7 bytes and a NUL.
   const reach = Math.max(0, ...map.entries.map(({ from }) => from.length)) + 8;
-  const patches: Patch[] = [...fitting];
+  const patches: Patch[] = [];
   const problems: RelocationProblem[] = [];
   const aliased = new Set<string>();
   for (let start = 0; start < source.size; ) {
@@ -67,7 +57,7 @@ export function planInWindows(
     const here = (offset: number) => isLast || offset < size;
     const found = relocateCStrings(window, map, {
       aliases,
-      done: fitting.map(({ offset, bytes }) => ({ offset: offset - start, bytes })),
+      done: done.map(({ offset, bytes }) => ({ offset: offset - start, bytes })),
     });
     let next = start + (isLast ? window.length : size);
     for (const { offset, bytes } of found.patches.filter((patch) => here(patch.offset))) {
@@ -80,15 +70,6 @@ export function planInWindows(
     start = next;
   }
   return { patches, problems, aliased };
-}
-
-function readElf(source: ByteSource): Elf | undefined {
-  try {
-    return parseElf(pagesOf(source));
-  } catch (error) {
-    if (error instanceof Failure && error.code === "relocate.malformed") return undefined;
-    throw error;
-  }
 }
 
 /** A path ends with its line, so a text is relocated by pieces that end there. */

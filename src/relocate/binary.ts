@@ -1,6 +1,6 @@
 import { Failure } from "../base/failure.js";
-import { sourceOf } from "./byte-source.js";
-import { type Aliases, relocateCStrings } from "./c-strings.js";
+import { type ByteSource, sourceOf } from "./byte-source.js";
+import { type Aliases, type CStringRelocation, relocateCStrings } from "./c-strings.js";
 import { signMachO } from "./code-signature.js";
 import { type Elf, parseElf } from "./elf.js";
 import { growElf } from "./elf-grow.js";
@@ -46,21 +46,24 @@ export function relocateBinary(
  * signature of a Mach-O file. What cannot be relocated is a problem in the result, and stays.
  */
 export function planBinary(bytes: Uint8Array, map: PrefixMap, { aliases }: BinaryOptions = {}): BinaryPlan {
-  const headers = planHeaders(bytes, map);
-  const strings = relocateCStrings(bytes, map, { aliases, done: headers.patches });
+  return planFrom(sourceOf(bytes), map, (done) => relocateCStrings(bytes, map, { aliases, done }));
+}
+
+/** The same for a file of which only the headers are read here: whoever gives it relocates its strings. */
+export function planFrom(
+  source: ByteSource,
+  map: PrefixMap,
+  stringsBeside: (done: readonly Patch[]) => CStringRelocation,
+): BinaryPlan {
+  const headers = planHeaders(source, map);
+  const strings = stringsBeside(headers.patches);
   const patches = [...headers.patches, ...strings.patches];
-  const finish = headers.finish;
-  if (finish === undefined)
-    return { ...strings, patches, problems: [...headers.problems, ...strings.problems] };
-  const last = unlessMalformed(() => finish(patches));
-  if (typeof last !== "string")
-    return {
-      ...strings,
-      patches: [...patches, ...last],
-      problems: [...headers.problems, ...strings.problems],
-    };
+  const problems = [...headers.problems, ...strings.problems];
+  const { finish } = headers;
+  const last = finish === undefined ? [] : unlessMalformed(() => finish(patches));
+  if (typeof last !== "string") return { ...strings, patches: [...patches, ...last], problems };
   // What could not be moved is a C string like others: an alias may do.
-  const rest = relocateCStrings(bytes, map, { aliases, done: headers.fitting });
+  const rest = stringsBeside(headers.fitting);
   return {
     ...rest,
     patches: [...headers.fitting, ...rest.patches],
@@ -82,20 +85,20 @@ interface HeaderPlan {
   readonly finish?: ((done: readonly Patch[]) => readonly Patch[] | string) | undefined;
 }
 
-function planHeaders(bytes: Uint8Array, map: PrefixMap): HeaderPlan {
+function planHeaders(source: ByteSource, map: PrefixMap): HeaderPlan {
   const none = { problems: [], fitting: [], patches: [] };
   const plan = unlessMalformed((): HeaderPlan => {
-    const elf = parseElf(sourceOf(bytes));
-    if (elf !== undefined) return planElf(bytes, elf, map);
-    const files = parseMachO(sourceOf(bytes));
-    return files.length > 0 ? planMachO(bytes, files, map) : none;
+    const elf = parseElf(source);
+    if (elf !== undefined) return planElf(source, elf, map);
+    const files = parseMachO(source);
+    return files.length > 0 ? planMachO(source, files, map) : none;
   });
   // A damaged file cannot be run or linked: its strings are all that can be relocated, as in any other file.
   if (typeof plan === "string") return { ...none, problems: [{ kind: "malformed", offset: 0, text: plan }] };
   return plan;
 }
 
-function planElf(bytes: Uint8Array, elf: Elf, map: PrefixMap): HeaderPlan {
+function planElf(source: ByteSource, elf: Elf, map: PrefixMap): HeaderPlan {
   const changes = elfChanges(elf, map);
   const { interpreter } = changes;
   const { fitting, outgrown, blanks } = placeStrings(
@@ -112,11 +115,11 @@ function planElf(bytes: Uint8Array, elf: Elf, map: PrefixMap): HeaderPlan {
     problems: [],
     fitting,
     patches: [...fitting, ...blanks],
-    finish: (done) => growElf(bytes, elf, { changes: moved, done }),
+    finish: (done) => growElf(source, elf, { changes: moved, done }),
   };
 }
 
-function planMachO(bytes: Uint8Array, files: readonly MachO[], map: PrefixMap): HeaderPlan {
+function planMachO(source: ByteSource, files: readonly MachO[], map: PrefixMap): HeaderPlan {
   const changes = files.map((file) => relocateMachO(file, map));
   const patches = changes.flatMap((change) => change.patches);
   return {
@@ -126,7 +129,7 @@ function planMachO(bytes: Uint8Array, files: readonly MachO[], map: PrefixMap): 
     finish(done) {
       const signed = files
         .filter(({ start, size }) => done.some(({ offset }) => offset >= start && offset < start + size))
-        .map((file) => signMachO(file, (start, end) => patchedRange(bytes, done, [start, end])));
+        .map((file) => signMachO(file, (start, end) => patchedRange(source, done, [start, end])));
       return (
         signed.find((result) => typeof result === "string") ??
         signed.filter((result) => typeof result !== "string").flat()

@@ -14,13 +14,18 @@ export function sourceOf(bytes: Uint8Array): ByteSource {
 /** Bytes read at once: headers, dynamic section and its strings mostly lie on two or three such pages. */
 const pageSize = 16 * 1024;
 
-/** Keeps what was read, so that many small reads are few reads of pages. */
+/** Pages that are kept: who reads a file from end to end shall not hold all of it. */
+const mostPages = 64;
+
+/** Keeps what was read last, so that many small reads are few reads of pages. */
 export function pagesOf({ size, read }: ByteSource): ByteSource {
   const pages = new Map<number, Uint8Array>();
   const page = (index: number): Uint8Array => {
     const known = pages.get(index);
     if (known !== undefined) return known;
     const bytes = read(index * pageSize, pageSize).slice();
+    const [oldest] = pages.keys();
+    if (oldest !== undefined && pages.size >= mostPages) pages.delete(oldest);
     pages.set(index, bytes);
     return bytes;
   };

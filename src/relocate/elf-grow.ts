@@ -6,6 +6,7 @@
 // Spack here calls `patchelf --force-rpath`, which turns DT_RUNPATH into DT_RPATH. The tag is kept instead, as by
 // Spack itself where a path fits, so that LD_LIBRARY_PATH means the same wherever a package is installed.
 import { concat } from "../base/bytes.js";
+import type { ByteSource } from "./byte-source.js";
 import {
   type Dynamic,
   type DynamicEntry,
@@ -25,12 +26,12 @@ import { type Patch, patchedRange } from "./patch.js";
 
 /**
  * Patches that move strings into a new segment.
- * @param bytes the file, to which `done` will have been written when these patches are
+ * @param source the file, to which `done` will have been written when these patches are
  * @returns why it cannot be done, as a clause
  * @throws Failure `relocate.malformed`
  */
 export function growElf(
-  bytes: Uint8Array,
+  source: ByteSource,
   elf: Elf,
   { changes, done }: { changes: ElfChanges; done: readonly Patch[] },
 ): readonly Patch[] | string {
@@ -47,7 +48,7 @@ export function growElf(
   const table = newStrings(changes);
   const before = [...done, ...(table === undefined ? [] : versionPatches(elf, changes, table.values))];
   const copy = (start: number, size: number): Uint8Array =>
-    patchedRange(bytes, before, [start, start + size]);
+    patchedRange(source, before, [start, start + size]);
 
   const blockTo =
     block === undefined

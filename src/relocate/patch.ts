@@ -1,3 +1,5 @@
+import type { ByteSource } from "./byte-source.js";
+
 /** Bytes to be written at an offset of a file; past its end they make it longer. */
 export interface Patch {
   readonly offset: number;
@@ -16,7 +18,7 @@ export function applyPatches(bytes: Uint8Array, patches: readonly Patch[]): Uint
 
 /** The range [start, end) of the file as it is after the patches, without copying the rest of it. */
 export function patchedRange(
-  bytes: Uint8Array,
+  source: ByteSource,
   patches: readonly Patch[],
   [start, end]: readonly [number, number],
 ): Uint8Array {
@@ -32,5 +34,5 @@ export function patchedRange(
       };
     })
     .filter(({ from, to }) => from < to);
-  return applyPatches(bytes.slice(start, end), inside);
+  return applyPatches(source.read(start, end - start), inside);
 }
