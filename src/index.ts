@@ -44,6 +44,7 @@ export {
   removeMirror,
   setMirror,
 } from "./app/mirror.js";
+export { type PruneMirrorOptions, type PruneMirrorResult, pruneMirror } from "./app/prune.js";
 export { type PushOptions, type PushResult, push } from "./app/push.js";
 export { type RebaseOptions, type RebaseResult, rebase } from "./app/rebase.js";
 export {

@@ -173,7 +173,7 @@ export async function mirrorsOf(
 }
 
 /** A path, or a name below Spack's own folder of environments. */
-function environmentFolder(
+export function environmentFolder(
   given: string | undefined,
   {
     env,

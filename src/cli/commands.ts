@@ -103,6 +103,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/buildcache-list.js")).buildcacheList,
   },
   {
+    path: ["buildcache", "prune"],
+    summary: "take packages out of a mirror that nothing needs any more",
+    load: async () => (await import("./commands/buildcache-prune.js")).buildcachePrune,
+  },
+  {
     path: ["image"],
     summary: "make one image of packages that a mirror has",
     load: async () => (await import("./commands/image.js")).imageCommand,

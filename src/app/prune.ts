@@ -1,0 +1,144 @@
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Failure } from "../base/failure.js";
+import type { BrokenTag, IndexResult } from "../buildcache/index-update.js";
+import { parseAge, parseKeepList } from "../buildcache/keep-list.js";
+import { prune } from "../buildcache/prune.js";
+import { reached } from "../buildcache/prune-plan.js";
+import type { StoredPackage } from "../buildcache/prune-survey.js";
+import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
+import { systemClock, systemRandom } from "../io/system/clock.js";
+import type { Digest } from "../oci/digest.js";
+import type { DagHash } from "../spec/dag-hash.js";
+import { type Context, environmentFolder, openContext, type StowageOptions } from "./context.js";
+import { lockedGraph } from "./environment-roots.js";
+import { openRegistries } from "./registries.js";
+
+export interface PruneMirrorOptions extends StowageOptions {
+  /** Environments whose packages stay: names or folders. */
+  readonly keepEnvironments?: readonly string[] | undefined;
+  /** A file of hashes whose packages stay. */
+  readonly keepList?: string | undefined;
+  /** So many packages of each name stay: those pushed last. */
+  readonly keepLast?: number | undefined;
+  /** What was pushed before that stays only if something else keeps it: `30d`. */
+  readonly olderThan?: string | undefined;
+  /** What kept packages were built with stays, too. */
+  readonly withBuildDependencies?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface PrunedPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly hash: DagHash;
+  readonly tag: string;
+  readonly manifest: Digest;
+}
+
+export interface PruneMirrorResult {
+  readonly mirror: string;
+  readonly dryRun: boolean;
+  readonly removed: readonly PrunedPackage[];
+  readonly kept: number;
+  /** Kept, because nothing tells when they were pushed. */
+  readonly undated: readonly PrunedPackage[];
+  /** Put back for packages that were pushed meanwhile. */
+  readonly restored: readonly PrunedPackage[];
+  /** Signatures and the like of manifests that are gone. */
+  readonly companions: number;
+  /** Blobs that nothing needs any more, and their bytes with those of the manifests. */
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly broken: readonly BrokenTag[];
+  /** undefined where nothing was changed. */
+  readonly index: IndexResult | undefined;
+}
+
+/**
+ * Takes packages out of a mirror that no rule keeps, and that nothing needs that one keeps. Without rules, only what
+ * earlier runs left behind.
+ * @throws Failure `buildcache.prune-*`, `buildcache.keeplist-invalid`, `config.environment-missing`, `mirror.*`
+ */
+export async function pruneMirror(
+  mirrorName: string,
+  options: PruneMirrorOptions = {},
+): Promise<PruneMirrorResult> {
+  const context = await openContext(options);
+  const mirror = await context.mirror(mirrorName);
+  const { keepLast, olderThan, withBuildDependencies, dryRun = false } = options;
+  const since = olderThan === undefined ? undefined : systemClock.now() - parseAge(olderThan);
+  const roots = await rootsOf(context, options);
+  await using registries = openRegistries(context);
+  const repository = await registries.mirror(mirror, "push");
+  const { removed, undated, restored, ...result } = await prune(repository, {
+    signal: context.signal,
+    report: context.report,
+    clock: systemClock,
+    random: systemRandom,
+    jobs: context.jobs ?? 16,
+    roots,
+    last: keepLast,
+    since,
+    withBuildDependencies,
+    dryRun,
+    deleteBlobs: /^oci-layout:/i.test(mirror.push?.url ?? ""),
+  });
+  return {
+    mirror: mirror.name,
+    dryRun,
+    ...result,
+    removed: removed.map(prunedOf),
+    undated: undated.map(prunedOf),
+    restored: restored.map(prunedOf),
+  };
+}
+
+const prunedOf = ({ spec: { name, version, hash }, tag, manifest }: StoredPackage): PrunedPackage => ({
+  name,
+  version,
+  hash,
+  tag,
+  manifest: manifest.descriptor.digest,
+});
+
+/** What environments and a list keep; undefined where neither was given. */
+async function rootsOf(
+  context: Context,
+  { keepEnvironments = [], keepList, withBuildDependencies }: PruneMirrorOptions,
+): Promise<ReadonlySet<DagHash> | undefined> {
+  if (keepEnvironments.length === 0 && keepList === undefined) return undefined;
+  const roots = new Set<DagHash>();
+  for (const given of keepEnvironments) {
+    const file = join(environmentFolder(given, context) ?? context.cwd, "spack.lock");
+    const locked = await lockedGraph(file);
+    if (locked === undefined)
+      throw new Failure("not-found", `there is no lockfile ${file}`, {
+        code: "config.environment-missing",
+        subject: file,
+        hint: "Name the folder of an environment; `spack concretize` writes its lockfile.",
+      });
+    // What a root needs stays, too, where the mirror has that and not the root.
+    for (const hash of reached(locked.roots, locked.nodes, { withBuildDependencies })) roots.add(hash);
+  }
+  if (keepList !== undefined) {
+    const file = resolve(context.cwd, keepList);
+    for (const hash of parseKeepList(await textOfFile(file), file)) roots.add(hash);
+  }
+  return roots;
+}
+
+async function textOfFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT")
+      throw new Failure("not-found", `there is no list ${path}`, {
+        code: "buildcache.keeplist-missing",
+        subject: path,
+        hint: "Name a file of hashes to keep: `spack find --format '{hash}' > FILE` writes one.",
+        cause: error,
+      });
+    throw diskFailure(error, { doing: "read", path });
+  }
+}
