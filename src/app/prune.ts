@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Failure } from "../base/failure.js";
-import type { BrokenTag, IndexResult } from "../buildcache/index-update.js";
+import type { BrokenPackage, IndexResult } from "../buildcache/index-update.js";
 import { parseAge, parseKeepList } from "../buildcache/keep-list.js";
 import { prune } from "../buildcache/prune.js";
 import { reached } from "../buildcache/prune-plan.js";
@@ -50,7 +50,7 @@ export interface PruneMirrorResult {
   /** Blobs that nothing needs any more, and their bytes with those of the manifests. */
   readonly blobs: number;
   readonly bytes: number;
-  readonly broken: readonly BrokenTag[];
+  readonly broken: readonly BrokenPackage[];
   /** undefined where nothing was changed. */
   readonly index: IndexResult | undefined;
 }
@@ -70,7 +70,7 @@ export async function pruneMirror(
   const since = olderThan === undefined ? undefined : systemClock.now() - parseAge(olderThan);
   const roots = await rootsOf(context, options);
   await using registries = openRegistries(context);
-  const repository = await registries.mirror(mirror, "push");
+  const repository = await registries.repository(mirror, "push");
   const { removed, undated, restored, ...result } = await prune(repository, {
     signal: context.signal,
     report: context.report,

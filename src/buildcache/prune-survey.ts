@@ -10,7 +10,7 @@ import type { Manifest, Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { type OciEntry, readEntry } from "./entry.js";
-import type { BrokenTag } from "./index-update.js";
+import type { BrokenPackage } from "./index-update.js";
 import type { DatedPackage } from "./prune-plan.js";
 import { hashOfTag } from "./tag.js";
 
@@ -28,7 +28,7 @@ export interface Survey {
   /** Every node that a package knows of. */
   readonly nodes: Map<DagHash, ConcreteSpec>;
   /** Tags that should be packages and are not: they are left alone. */
-  readonly broken: BrokenTag[];
+  readonly broken: BrokenPackage[];
   /** Tags made of a digest: signatures, and lists of referrers, of manifests that may be gone. */
   readonly companions: Map<Tag, Digest>;
   /** Manifests and blobs that other tags need: images, and whatever else people keep beside packages. */
@@ -80,7 +80,7 @@ export async function survey(
     } catch (error) {
       if (!(error instanceof Failure) || (error.kind !== "corrupt" && error.code !== "oci.blob-missing"))
         throw error;
-      found.broken.push({ tag, failure: error.toJSON() });
+      found.broken.push({ name: tag, failure: error.toJSON() });
       // What it shares with packages is none of its fault.
       await hold(await repository.manifests.read(tag, call).catch(() => undefined));
     }

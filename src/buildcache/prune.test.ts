@@ -9,7 +9,8 @@ import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName, parseTag, type Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
-import { readIndex, updateIndex } from "./index-update.js";
+import { updateIndex } from "./index-update.js";
+import { ociCache, readIndex } from "./oci-cache.js";
 import { prune, type PruneOptions } from "./prune.js";
 import { packageTag } from "./tag.js";
 
@@ -28,7 +29,7 @@ const graph = (spec: ConcreteSpec) => graphOf(spec, all);
 async function filled(): Promise<Repository> {
   const repository = createMemoryRegistry().repository(parseRepositoryName("cache"));
   for (const spec of all) await storePackage(repository, graph(spec));
-  await updateIndex(repository, options);
+  await updateIndex(ociCache(repository), options);
   return repository;
 }
 

@@ -7,7 +7,8 @@ import { type Digest, digestOf } from "../oci/digest.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { type BrokenTag, type IndexResult, updateIndex } from "./index-update.js";
+import { type BrokenPackage, type IndexResult, updateIndex } from "./index-update.js";
+import { ociCache } from "./oci-cache.js";
 import { type KeepRules, planPrune, reached, removalSteps } from "./prune-plan.js";
 import { type StoredPackage, type Survey, survey } from "./prune-survey.js";
 
@@ -33,7 +34,7 @@ export interface PruneResult {
   /** Blobs that nothing needs any more, and their bytes with those of the manifests. */
   readonly blobs: number;
   readonly bytes: number;
-  readonly broken: readonly BrokenTag[];
+  readonly broken: readonly BrokenPackage[];
   readonly index: IndexResult | undefined;
 }
 
@@ -77,7 +78,8 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
     return resultOf(plan.remove, { companions: 0, index: undefined });
 
   await assertDeletes(repository, call);
-  if (plan.remove.size > 0) await updateIndex(withoutTags(repository, packagesOf(plan.remove)), options);
+  if (plan.remove.size > 0)
+    await updateIndex(ociCache(withoutTags(repository, packagesOf(plan.remove))), options);
   // Whoever pushed since may count on what was about to go.
   const now = await survey(repository, { ...call, jobs, before });
   const needed = reached(
@@ -91,7 +93,7 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
       await mapLimited(packagesOf(step), jobs, (one) => removePackage(repository, one, call));
   } catch (error) {
     // What could not be deleted is still there to be found; where that fails, too, the next update of anybody does it.
-    await updateIndex(repository, options).catch(() => undefined);
+    await updateIndex(ociCache(repository), options).catch(() => undefined);
     throw error;
   }
 
@@ -108,7 +110,7 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
   const companions = await removeCompanions(repository, { found: after, gone: remove, jobs, call });
   if (deleteBlobs)
     for (const digest of unusedBlobs(after, remove).keys()) await repository.blobs.delete(digest, call);
-  const index = await updateIndex(repository, options);
+  const index = await updateIndex(ociCache(repository), options);
   return resultOf(remove, { companions, restored, index, now: after });
 }
 

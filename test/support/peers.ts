@@ -44,8 +44,10 @@ export interface DockerRegistry extends AsyncDisposable {
 /** Debian's docker-registry on loopback, open to all or to the users given; gone at the end of `await using`. */
 export async function startDockerRegistry({
   htpasswd,
+  deletes = true,
 }: {
   htpasswd?: Readonly<Record<string, string>>;
+  deletes?: boolean;
 } = {}): Promise<DockerRegistry> {
   const scratch = scratchDirectory();
   const host = `127.0.0.1:${await freePort()}`;
@@ -58,7 +60,7 @@ export async function startDockerRegistry({
     JSON.stringify({
       version: 0.1,
       log: { level: "error" },
-      storage: { filesystem: { rootdirectory: join(scratch.path, "data") }, delete: { enabled: true } },
+      storage: { filesystem: { rootdirectory: join(scratch.path, "data") }, delete: { enabled: deletes } },
       http: { addr: host },
       ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: "test", path: users } } }),
     }),

@@ -44,7 +44,7 @@ export const buildcachePrune: CommandDefinition = {
       jobs: given.count("jobs"),
     });
     const { removed, undated, restored, kept, companions, blobs, bytes, broken, index, dryRun } = result;
-    for (const { tag, failure } of broken) terminal.err(`left alone: ${tag}: ${failure.message}\n`);
+    for (const { name, failure } of broken) terminal.err(`left alone: ${name}: ${failure.message}\n`);
     if (undated.length > 0)
       terminal.err(`${plural(undated.length, "package")} kept, as nothing tells when they were pushed\n`);
     return {
