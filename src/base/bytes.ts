@@ -46,6 +46,7 @@ export async function readAll(
       throw new Failure("corrupt", `${subject} is larger than the ${limit} bytes it may have`, {
         code: "bytes.too-large",
         subject,
+        hint: "No such document is that large: check the address, and who answers there.",
       });
     chunks.push(chunk);
   }

@@ -84,3 +84,18 @@ test("a blob that is not what its descriptor says is not stored", async () => {
     });
   expect(await blobs.stat(good.descriptor.digest)).toBeUndefined();
 });
+
+test("copy() names layers that may not be passed on, and leaves them where they are", async () => {
+  const from = createMemoryRegistry("one").repository(name);
+  const to = createMemoryRegistry("two").repository(name);
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  await from.blobs.write(config);
+  const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+  const { descriptor } = contentOf(utf8("somebody else's"), mediaType);
+  const layers = [{ ...descriptor, urls: ["https://example.com/layer"] }];
+  const image = encodeManifest({ schemaVersion: 2, config: config.descriptor, layers });
+  await from.manifests.write(image, { tag });
+  await copy(from, to, { reference: tag, tag });
+  expect((await to.manifests.read(tag))?.bytes).toEqual(image.bytes);
+  expect(await to.blobs.stat(descriptor.digest)).toBeUndefined();
+});

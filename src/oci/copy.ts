@@ -4,7 +4,7 @@ import { mapLimited } from "../base/limit.js";
 import type { Descriptor } from "./descriptor.js";
 import type { Digest } from "./digest.js";
 import { decodeImageIndex, decodeImageManifest } from "./manifest.js";
-import { isImageIndex } from "./media-types.js";
+import { isImageIndex, isNondistributable } from "./media-types.js";
 import type { Tag } from "./reference.js";
 import type { Manifest, Repository } from "./repository.js";
 import { observed } from "./verified.js";
@@ -25,7 +25,7 @@ const maxDepth = 4;
 
 /**
  * Copies a manifest with all it needs, leaves first, so that the destination never names what it lacks.
- * Between repositories of one registry blobs are mounted.
+ * Between repositories of one registry blobs are mounted. Layers that may not be passed on are named, not copied.
  * @returns the descriptor of what was copied
  * @throws Failure `oci.manifest-missing`, `oci.too-deep`
  */
@@ -69,7 +69,8 @@ async function copyManifest(manifest: Manifest, copying: Copying): Promise<void>
     for (const child of decodeImageIndex(manifest).manifests) await copyChild(child, copying);
   else {
     const { config, layers } = decodeImageManifest(manifest);
-    const blobs = new Map([config, ...layers].map((blob) => [blob.digest, blob]));
+    const passedOn = layers.filter((layer) => !isNondistributable(layer.mediaType));
+    const blobs = new Map([config, ...passedOn].map((blob) => [blob.digest, blob]));
     await mapLimited(blobs.values(), copying.limit, (blob) => copyBlob(blob, copying));
   }
   await to.manifests.write(manifest, copying.tag === undefined ? call : { ...call, tag: copying.tag });

@@ -18,3 +18,7 @@ export const isImageManifest = (mediaType: string): boolean =>
 
 export const isImageIndex = (mediaType: string): boolean =>
   mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerManifestList;
+
+/** Layers that may not be passed on: whoever needs one fetches it from the URLs in its descriptor. */
+export const isNondistributable = (mediaType: string): boolean =>
+  /nondistributable|\.foreign\./.test(mediaType);

@@ -4,7 +4,7 @@ import { Failure } from "../base/failure.js";
 import type { Descriptor } from "./descriptor.js";
 import { algorithmOf, type Digest, digestOf, isDigest } from "./digest.js";
 import { decodeImageManifest, referrerOf } from "./manifest.js";
-import { isImageManifest } from "./media-types.js";
+import { isImageManifest, isNondistributable } from "./media-types.js";
 import { isTag, type RepositoryName, type Tag } from "./reference.js";
 import type { BlobStore, Manifest, ManifestStore, Registry, Repository } from "./repository.js";
 import { assertDigest, verified } from "./verified.js";
@@ -111,7 +111,7 @@ export function createMemoryRegistry(label = "memory"): Registry {
 
 function blobsIn(manifest: Manifest): readonly Descriptor[] {
   const { config, layers } = decodeImageManifest(manifest);
-  return [config, ...layers];
+  return [config, ...layers.filter(({ mediaType }) => !isNondistributable(mediaType))];
 }
 
 export function blobMissing(repository: string, digest: Digest): Failure {

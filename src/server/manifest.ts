@@ -1,7 +1,7 @@
 import { textOf } from "../base/bytes.js";
 import { isObject, type JsonObject } from "../base/decode.js";
 import { type Digest, isDigest } from "../oci/digest.js";
-import { isImageIndex, mediaTypes } from "../oci/media-types.js";
+import { isImageIndex, isNondistributable, mediaTypes } from "../oci/media-types.js";
 import { RegistryError } from "./error.js";
 
 /** What a registry has to understand of a manifest; the rest is the client's affair. */
@@ -73,7 +73,7 @@ function descriptorIn(value: unknown, where: string): Reference {
   return {
     digest,
     mediaType,
-    elsewhere: Array.isArray(value["urls"]) || /nondistributable|\.foreign\./.test(mediaType ?? ""),
+    elsewhere: Array.isArray(value["urls"]) || isNondistributable(mediaType ?? ""),
   };
 }
 

@@ -142,6 +142,18 @@ export function registryContract({ open, can = {} }: ContractOptions): void {
     expect(await repository.referrers(subject.digest)).toEqual([]);
   });
 
+  test("of what is attached by several writers at once nothing is lost", async () => {
+    const repository = open(unique());
+    const subject = (await pushImage(repository, { tag: "v1" })).descriptor;
+    const attach = async (writer: number) => {
+      for (let i = 0; i < 3; i += 1)
+        await pushImage(repository, { artifactType: `test/w${writer}-${i}`, subject });
+    };
+    await Promise.all([0, 1, 2].map(attach));
+    const found = await repository.referrers(subject.digest);
+    expect(new Set(found.map((entry) => entry.artifactType)).size).toBe(9);
+  });
+
   test("manifests, tags and blobs can be deleted, also when they are not there", async () => {
     const repository = open(unique());
     const image = await pushImage(repository, { tag: "v1" });

@@ -104,6 +104,7 @@ export function unexpected(answer: Answer, why?: string): RegistryFailure {
   return answerFailure(answer.status >= 500 ? "unavailable" : "unsupported", answer, {
     code: "registry.unexpected-answer",
     why,
+    hint: "Check the address: what answers there does not do what a registry has to.",
   });
 }
 

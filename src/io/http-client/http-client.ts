@@ -205,6 +205,7 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
       if (hops === maxRedirects)
         throw answerFailure("unsupported", answer, {
           code: "registry.too-many-redirects",
+          hint: "Check the address, and what a proxy makes of it: requests are sent in a circle.",
           why: `which is redirect number ${hops + 1}`,
         });
       url = to;

@@ -30,6 +30,7 @@ export function transientAnswer(
     return new TransientFailure("unavailable", describeAnswer(answer), {
       ...common,
       code: "registry.unavailable",
+      hint: "The registry has trouble of its own: try again later; where it stays, its operators can look it up.",
       throttled: status === 503 && retryAfter !== undefined,
     });
   // Where storage refuses what the registry sent us there with, its signed address has expired.
@@ -37,6 +38,7 @@ export function transientAnswer(
     return new TransientFailure("unavailable", describeAnswer(answer), {
       ...common,
       code: "registry.storage-refused",
+      hint: "The registry sends downloads to a storage that refuses them: check this machine's clock, then tell its operators.",
       most: 3,
     });
   return undefined;
@@ -46,6 +48,7 @@ export function transientAnswer(
 export const cutShort = (answer: Answer): TransientFailure =>
   new TransientFailure("unavailable", `${describeAnswer(answer)}, but the answer was cut short`, {
     code: "registry.unreachable",
+    hint: "Try again; where it stays, a proxy on the way may limit how large answers are.",
     exchange: exchangeOf(answer),
   });
 

@@ -1,4 +1,5 @@
 import type { Call } from "../../base/call.js";
+import { Failure } from "../../base/failure.js";
 import type { Descriptor } from "../../oci/descriptor.js";
 import { algorithmOf, type Digest, digestOf, hexOf } from "../../oci/digest.js";
 import { decodeImageIndex, encodeManifest, type ImageIndex } from "../../oci/manifest.js";
@@ -85,14 +86,38 @@ export async function removeReferrer(
   );
 }
 
+/** Writes of a list before it is given up: others write it as often. */
+const mostWrites = 10;
+
+/** Looks that must find a change, after which no other writer is expected to have read the list before it. */
+const looks = 2;
+
+/**
+ * Changes the list, which has no lock: whoever read it before our write writes it without our change. So it is read
+ * again after each write, and changed again where the change is lost.
+ * @throws Failure `registry.referrers-contended`
+ */
 async function changeFallback(
   store: ManifestStore,
   subject: Digest,
   call: Call | undefined,
   change: (entries: readonly Descriptor[]) => readonly Descriptor[],
 ): Promise<void> {
-  const index = await readFallback(store, subject, call);
-  const manifests = change(index.manifests);
-  if (manifests.length !== index.manifests.length)
-    await store.write(encodeManifest({ ...index, manifests }), { ...call, tag: fallbackTag(subject) });
+  const tag = fallbackTag(subject);
+  for (let writes = 0, seen = 0; seen < looks; ) {
+    const index = await readFallback(store, subject, call);
+    const manifests = change(index.manifests);
+    const isDone = manifests.length === index.manifests.length;
+    if (isDone && writes === 0) return;
+    seen = isDone ? seen + 1 : 0;
+    if (isDone) continue;
+    if (writes === mostWrites)
+      throw new Failure("conflict", `the list of what refers to ${subject} is overwritten by others`, {
+        code: "registry.referrers-contended",
+        subject: tag,
+        hint: "Try again when nobody else pushes signatures or attestations of it.",
+      });
+    await store.write(encodeManifest({ ...index, manifests }), { ...call, tag });
+    writes += 1;
+  }
 }
