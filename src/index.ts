@@ -7,6 +7,7 @@ export {
   login,
   logout,
 } from "./app/auth.js";
+export { type AutopushOptions, type AutopushResult, autopush } from "./app/autopush.js";
 export {
   type ListedPackage,
   type ListOptions,

@@ -36,6 +36,8 @@ export interface CommandEntry {
   readonly path: readonly [string] | readonly [string, string];
   readonly aliases?: readonly string[];
   readonly summary: string;
+  /** Left out of the list of commands: Spack has it, and here it says why there is none. */
+  readonly hidden?: boolean;
   load(): Promise<CommandDefinition>;
 }
 
@@ -48,6 +50,12 @@ export function examples(command: Command, lines: readonly (readonly [string, st
   );
 }
 
+/** Why options and commands that are known are refused. */
+export const refusals = new WeakMap<Option | Command, string>();
+
+/** Options that are taken, and change nothing. */
+export const accepted = new WeakSet<Option>();
+
 /** Spack's options that cannot be honoured here: refused, saying why, instead of unknown. */
 export function refuse(
   command: Command,
@@ -56,6 +64,7 @@ export function refuse(
   for (const [flags, reason] of options) {
     const option = new Option(flags).hideHelp();
     command.addOption(option);
+    refusals.set(option, reason);
     command.on(`option:${option.name()}`, () => {
       throw new Failure("unsupported", `${option.long} cannot be used: ${reason}`, {
         code: "cli.option-refused",
@@ -67,7 +76,11 @@ export function refuse(
 
 /** Spack's options that ask for what is done anyway. */
 export function accept(command: Command, flags: readonly string[]): void {
-  for (const one of flags) command.addOption(new Option(one).hideHelp());
+  for (const one of flags) {
+    const option = new Option(one).hideHelp();
+    command.addOption(option);
+    accepted.add(option);
+  }
 }
 
 /** An option that may be given more than once, each time with one of `choices`, if there are any. */

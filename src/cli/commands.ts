@@ -11,6 +11,9 @@ export const groups: Readonly<Record<string, string>> = {
   version: "compare versions as Spack does",
 };
 
+/** Spack's options that stand between a group and its command, and change nothing here. */
+export const acceptedByGroup: Readonly<Record<string, readonly string[]>> = { mirror: ["-n, --no-checksum"] };
+
 export const commands: readonly CommandEntry[] = [
   {
     path: ["install"],
@@ -92,6 +95,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/buildcache-push.js")).buildcachePush,
   },
   {
+    path: ["buildcache", "install"],
+    summary: "install packages from build caches, as `install` does",
+    load: async () => (await import("./commands/buildcache-install.js")).buildcacheInstall,
+  },
+  {
+    path: ["buildcache", "autopush"],
+    summary: "push installed packages to the mirrors that have autopush set",
+    load: async () => (await import("./commands/buildcache-autopush.js")).buildcacheAutopush,
+  },
+  {
     path: ["buildcache", "update-index"],
     aliases: ["rebuild-index"],
     summary: "make the index of a mirror say what is in it",
@@ -138,6 +151,18 @@ export const commands: readonly CommandEntry[] = [
     aliases: ["ls"],
     summary: "list the configured mirrors in search order",
     load: async () => (await import("./commands/mirror-list.js")).mirrorList,
+  },
+  {
+    path: ["mirror", "create"],
+    summary: "make a mirror of sources: left to Spack",
+    hidden: true,
+    load: async () => (await import("./commands/refused.js")).mirrorCreate,
+  },
+  {
+    path: ["mirror", "destroy"],
+    summary: "delete all of a mirror: left to where it is kept",
+    hidden: true,
+    load: async () => (await import("./commands/refused.js")).mirrorDestroy,
   },
   {
     path: ["login"],

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import type { CommandDefinition, CommandEntry } from "./command.js";
-import { commands, groups } from "./commands.js";
+import { accept, type CommandDefinition, type CommandEntry } from "./command.js";
+import { acceptedByGroup, commands, groups } from "./commands.js";
 import { addGlobalOptions } from "./globals.js";
 
 export interface ProgramOptions {
@@ -55,7 +55,7 @@ export function createProgram({ version, onHelp, run }: ProgramOptions): Program
       parents.set(first, parent);
     }
     const command = parent
-      .command(second ?? first)
+      .command(second ?? first, { hidden: entry.hidden === true })
       .description(entry.summary)
       .aliases([...(entry.aliases ?? [])]);
     entries.set(command, entry);
@@ -70,6 +70,7 @@ function createGroup(program: Command, name: string): Command {
     .usage("<command> [options]")
     .helpCommand(false)
     .enablePositionalOptions();
+  accept(group, acceptedByGroup[name] ?? []);
   addGlobalOptions(group, { hidden: true });
   return group;
 }

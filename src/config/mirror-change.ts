@@ -55,6 +55,7 @@ export function mirrorEdits(
   // Where the direction says nothing of its own, it has what the mirror says for both.
   const access = nodeAt(current, ["access_pair"]) ?? nodeAt(mirror, ["access_pair"]);
   const keys = keysOf(name, change, access);
+  if (keys.length === 0) return [];
   const onlyUrl = keys.length === 1 && change.url !== undefined;
   if (onlyUrl && current?.type !== "map") {
     const url = change.url ?? "";

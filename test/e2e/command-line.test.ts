@@ -75,7 +75,7 @@ describe("errors", () => {
       "a secret in an argument",
       ["mirror", "add", "a", "oci://x/y", "--oci-password", "p"],
       2,
-      "a secret is not",
+      "a password in a command can be read",
     ],
   ])("%s", (_, args, code, says) => {
     const run = stowage(args);
@@ -268,7 +268,7 @@ describe("completion", () => {
     expect(complete("find", "--color", "a")).toEqual(["auto", "always"]);
     expect(complete("find", "--very")).toEqual(["--very-long"]);
     expect(complete("find", "--sto")).toEqual(["--store"]);
-    expect(complete("mirror", "add", "--oci-passw")).toEqual(["--oci-password-variable"]);
+    expect(complete("mirror", "add", "--oci-password-")).toEqual(["--oci-password-variable"]);
     expect(complete("find", "--store", "/")).toEqual([""]);
   });
 

@@ -2,6 +2,7 @@ import { login, logout } from "../../app/auth.js";
 import { Failure } from "../../base/failure.js";
 import { ask, readInput } from "../ask.js";
 import { type CommandDefinition, examples } from "../command.js";
+import { loginLines } from "../connection-options.js";
 
 export const loginCommand: CommandDefinition = {
   define(command) {
@@ -27,11 +28,7 @@ export const loginCommand: CommandDefinition = {
     const result = await login(registry, { ...options, username, password });
     return {
       document: result,
-      lines: () => [
-        `logged in to ${result.registry} as ${result.username}; kept in ${result.place}`,
-        ...(result.isPlain ? ["  (not encrypted; docker's credsStore names a helper that does better)"] : []),
-        ...(result.verified ? [] : ["  (the registry lets anyone in, and did not look at the login)"]),
-      ],
+      lines: () => loginLines(result),
     };
   },
 };

@@ -1,14 +1,17 @@
 import { type Command, Option } from "commander";
-import { type MirrorEdit, setMirror } from "../../app/mirror.js";
+import type { LoginResult } from "../../app/auth.js";
+import { listMirrors, type MirrorEdit, setMirror } from "../../app/mirror.js";
 import { Failure } from "../../base/failure.js";
 import type { Direction } from "../../config/mirror.js";
 import type { MirrorChange } from "../../config/mirror-change.js";
-import { type Answer, type CommandDefinition, examples } from "../command.js";
+import { type Answer, type CommandDefinition, examples, type Invocation } from "../command.js";
 import {
   addConnectionOptions,
   addContentOptions,
   connectionChange,
   contentChange,
+  loginLines,
+  loginTo,
 } from "../connection-options.js";
 import type { Given } from "../given.js";
 
@@ -45,6 +48,7 @@ export const mirrorSet: CommandDefinition = {
   },
   async run({ given, options }) {
     const unset = given.text("unset");
+    const login = await loginTo(given.text("url") ?? (await urlOf({ given, options })), { given, options });
     const edit = await setMirror(given.argument(0), {
       ...options,
       url: given.text("url"),
@@ -54,7 +58,7 @@ export const mirrorSet: CommandDefinition = {
       autopush: given.flag("autopush"),
       direction: directionOf(given),
     });
-    return answer(edit);
+    return answer(edit, login);
   },
 };
 
@@ -66,15 +70,22 @@ export const mirrorSetUrl: CommandDefinition = {
     examples(command, [["stowage mirror set-url --push cache oci://ghcr.io/me/cache", "only for pushing"]]);
   },
   async run({ given, options }) {
+    const login = await loginTo(given.argument(1), { given, options });
     const edit = await setMirror(given.argument(0), {
       ...options,
       url: given.argument(1),
       ...connectionChange(given),
       direction: directionOf(given),
     });
-    return answer(edit);
+    return answer(edit, login);
   },
 };
+
+/** Where a mirror is for the direction in question, if there is such a mirror. */
+async function urlOf({ given, options }: Pick<Invocation, "given" | "options">): Promise<string | undefined> {
+  const mirror = (await listMirrors(options)).find(({ name }) => name === given.argument(0));
+  return mirror?.[directionOf(given) ?? "fetch"]?.url;
+}
 
 function addDirections(command: Command): void {
   command
@@ -93,9 +104,10 @@ function directionOf(given: Given): Direction | undefined {
   return push ? "push" : fetch ? "fetch" : undefined;
 }
 
-const answer = (edit: MirrorEdit): Answer => ({
-  document: edit,
+const answer = (edit: MirrorEdit, login: LoginResult | undefined): Answer => ({
+  document: { ...edit, login },
   lines: () => [
+    ...loginLines(login),
     edit.changed
       ? `changed mirror ${edit.name} (scope ${edit.scope}, ${edit.file})`
       : `mirror ${edit.name} is like that already`,
