@@ -108,16 +108,14 @@ export function openRegistries(context: Context): Registries {
     async caches(mirror, { open } = {}) {
       const repository = await openRepository(mirror, "fetch");
       if (repository !== undefined) return [ociCache(repository)];
-      const connection = connectionOf(mirror, "fetch");
-      const store = openObjectStore(connection, { create: false });
-      return await openUrlCaches(store, { open, view: connection.view });
+      const store = await openObjectStore(mirror, { direction: "fetch", context, client, logins });
+      return await openUrlCaches(store, { open, view: connectionOf(mirror, "fetch").view });
     },
     async destination(mirror) {
       const repository = await openRepository(mirror, "push");
       if (repository !== undefined) return { type: "images", cache: ociCache(repository), repository };
-      const connection = connectionOf(mirror, "push");
-      const cache = urlCache(openObjectStore(connection, { create: true }), { view: connection.view });
-      return { type: "files", cache };
+      const store = await openObjectStore(mirror, { direction: "push", context, client, logins });
+      return { type: "files", cache: urlCache(store, { view: connectionOf(mirror, "push").view }) };
     },
     async image(text) {
       const layout = /^oci:(?!\/\/)(.+?)(?::([^/:]+))?$/.exec(text);

@@ -8,14 +8,6 @@ export interface ObjectContent {
   open(call?: Call): Bytes;
 }
 
-/** An object that is there. */
-export interface StoredObject {
-  /** Bytes. */
-  readonly size: number;
-  /** Read once; a transfer that breaks goes on where it was. */
-  readonly bytes: Bytes;
-}
-
 /**
  * A tree of objects under names with slashes: a directory, a web site, a part of an S3 bucket. That something is not
  * there is only said where the other side said so; what else goes wrong is thrown.
@@ -25,8 +17,8 @@ export interface ObjectStore {
   readonly label: string;
   /** The size of an object in bytes; undefined where there is none. */
   stat(path: string, call?: Call): Promise<number | undefined>;
-  /** undefined where there is none. */
-  read(path: string, call?: Call): Promise<StoredObject | undefined>;
+  /** Its bytes; undefined where there is none. */
+  read(path: string, call?: Call): Promise<Bytes | undefined>;
   /**
    * Stores an object: readers see what was there before or all of the new one, never a part.
    * @returns `exists` where `replace` is false and there is one, which is left as it is

@@ -12,7 +12,7 @@ export function urlBlobs(store: ObjectStore): BlobStore {
   async function* bytesOf(descriptor: Descriptor, call: Call | undefined): Bytes {
     const found = await store.read(blobPath(descriptor.digest), call);
     if (found === undefined) throw blobMissing(store.label, descriptor.digest);
-    yield* found.bytes;
+    yield* found;
   }
   return {
     stat: (digest, call) => store.stat(blobPath(digest), call),

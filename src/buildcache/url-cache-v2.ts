@@ -34,7 +34,7 @@ export function urlCacheV2(
   async function readIndex(call?: Call): Promise<StoredIndex | undefined> {
     const found = await store.read(indexPathV2, call);
     if (found === undefined) return undefined;
-    const bytes = await readAll(found.bytes, { limit: indexLimit, subject: label });
+    const bytes = await readAll(found, { limit: indexLimit, subject: label });
     return { index: decodeIndex(bytes, { subject: label }), state: digestOf(bytes), unreadable: false };
   }
 
@@ -82,7 +82,7 @@ export function urlCacheV2(
     const bytesOf = async function* (inner: Call | undefined) {
       const archive = await store.read(tarball, inner);
       if (archive === undefined) throw entryBroken(subject, `its tarball ${tarball} is missing`);
-      yield* archive.bytes;
+      yield* archive;
     };
     return {
       label,

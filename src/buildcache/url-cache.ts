@@ -58,7 +58,7 @@ export interface WriteOptions extends Call {
 /** A mirror of layout 3, which can be written, too. */
 export interface UrlCache extends BuildCache {
   readonly blobs: BlobStore;
-  /** Whether a package and all that its manifest names are there. */
+  /** Whether a package and all that its manifest names are there: what is damaged is not. */
   holds(name: string, call?: Call): Promise<boolean>;
   /**
    * Writes metadata and, last, the manifest of a package whose tarball is there.
@@ -117,6 +117,19 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
     return { label, spec, graph, layer, open: (inner) => blobs.read(layer, inner ?? call) };
   }
 
+  async function holds(path: string, call?: Call): Promise<boolean> {
+    try {
+      const stored = await blobsOf(path, call);
+      if (stored === undefined) return false;
+      for (const { descriptor } of stored)
+        if ((await blobs.stat(descriptor.digest, call)) !== descriptor.size) return false;
+      return true;
+    } catch (error) {
+      if (error instanceof Failure && error.kind === "corrupt") return false;
+      throw error;
+    }
+  }
+
   /** What tells Spack that there is a mirror. */
   async function prepare(call: Call | undefined): Promise<void> {
     prepared ??= store.write(layoutPath, objectOf(utf8(layoutDocument)), { ...call, replace: false });
@@ -136,13 +149,7 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
       const path = (await known).get(hash);
       return path === undefined ? undefined : read(path, call);
     },
-    async holds(path, call) {
-      const stored = await blobsOf(path, call);
-      if (stored === undefined) return false;
-      for (const { descriptor } of stored)
-        if ((await blobs.stat(descriptor.digest, call)) !== descriptor.size) return false;
-      return true;
-    },
+    holds,
     async write({ graph, layer }, { force = false, sign, ...call } = {}) {
       await prepare(call);
       const [root] = graph.roots;
@@ -159,13 +166,14 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
       const bytes = sign === undefined ? plain : await sign(plain);
       if ((await store.write(path, objectOf(bytes), { ...call, replace: force })) === "written")
         return digestOf(bytes);
-      const there = (await readSmall(store, path, call)) ?? new Uint8Array();
-      const same = blobOf(
-        decodeUrlManifest(await withoutSignature(there, { subject: subjectOf(path) }), subjectOf(path)),
-        "tarball",
-        subjectOf(path),
-      );
-      if (same.descriptor.digest === digest) return digestOf(there);
+      // One that is not whole is worth nothing.
+      if (!(await holds(path, call))) {
+        await store.write(path, objectOf(bytes), call);
+        return digestOf(bytes);
+      }
+      const there = await blobsOf(path, call);
+      const known = there && blobOf(there, "tarball", subjectOf(path)).descriptor.digest;
+      if (known === digest) return digestOf(bytes);
       throw new Failure("conflict", `${subjectOf(path)} was pushed by somebody else meanwhile`, {
         code: "push.tag-differs",
         subject: path,
@@ -204,7 +212,7 @@ export async function readSmall(
   call: Call | undefined,
 ): Promise<Uint8Array | undefined> {
   const found = await store.read(path, call);
-  return found && readAll(found.bytes, { limit: metadataLimit, subject: `${store.label}/${path}` });
+  return found && readAll(found, { limit: metadataLimit, subject: `${store.label}/${path}` });
 }
 
 /** The content of a blob, decompressed. */

@@ -1,4 +1,5 @@
 import type { Call } from "../base/call.js";
+import { Failure } from "../base/failure.js";
 import type { BuildCache } from "./build-cache.js";
 import type { ObjectStore } from "./object-store.js";
 import { type UrlCacheOptions, urlCache } from "./url-cache.js";
@@ -15,10 +16,16 @@ export async function openUrlCaches(
   { open, view, ...call }: UrlCacheOptions & Call = {},
 ): Promise<readonly BuildCache[]> {
   const current = urlCache(store, { open, view });
-  const old = (await hasV2(store, call)) ? [urlCacheV2(store, { open })] : [];
-  if (old.length === 0) return [current];
+  const old = urlCacheV2(store, { open });
   const found = (await store.stat(layoutPath, call)) ?? (await store.stat(indexManifestPath(view), call));
-  return found === undefined ? old : [current, ...old];
+  if (found === undefined) return (await hasV2(store, call)) ? [old] : [current];
+  try {
+    return (await hasV2(store, call)) ? [current, old] : [current];
+  } catch (error) {
+    // Buckets behind web servers refuse what is not there: then there is nothing of layout 2 to be read either way.
+    if (error instanceof Failure && error.kind === "denied") return [current];
+    throw error;
+  }
 }
 
 async function hasV2(store: ObjectStore, call: Call): Promise<boolean> {

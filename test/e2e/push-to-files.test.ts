@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "nod
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { install, list } from "../../src/index.js";
+import { startS3 } from "../support/s3.js";
 import { pushingMachine } from "../support/push.js";
 
 const unsigned = { unsigned: true, updateIndex: true };
@@ -80,4 +81,40 @@ test("two who push the same at once both end well, and the index has all", async
   expect(both.flatMap(({ failed }) => failed)).toEqual([]);
   const { packages } = await list({ home: machine.home, env: {}, mirror });
   expect(packages.length).toBe(6);
+});
+
+test("a bucket takes what is pushed, renews its index, and gives it back", async () => {
+  using machine = pushingMachine();
+  const account = { bucket: "cache", accessKeyId: "AKID", secretAccessKey: "secret" };
+  await using s3 = await startS3({
+    ...account,
+    pageSize: 2,
+    fault: (_, seen) => (seen === 1 ? "slow-down" : undefined),
+  });
+  const env = {
+    AWS_ACCESS_KEY_ID: account.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: account.secretAccessKey,
+    S3_ENDPOINT_URL: s3.endpoint,
+  };
+  const mirror = "s3://cache/some/where";
+  const { pushed, failed, index } = await machine.push(mirror, {
+    ...unsigned,
+    specs: ["zlib", "bzip2"],
+    env,
+  });
+  expect(failed).toEqual([]);
+  expect(index).toMatchObject({ packages: pushed.length });
+  expect([...s3.objects.keys()].every((key) => key.startsWith("some/where/"))).toBe(true);
+  const again = await machine.push(mirror, { ...unsigned, specs: ["zlib", "bzip2"], env });
+  expect(again).toMatchObject({ pushed: [], index: { written: false } });
+  const result = await install(["zlib"], {
+    home: machine.home,
+    env,
+    mirror,
+    store: join(machine.path, "store"),
+    hostCompatible: false,
+    checkSignature: false,
+  });
+  expect(result).toMatchObject({ failed: [] });
+  expect(result.run?.installed.map(({ spec }) => spec.name)).toContain("zlib");
 });

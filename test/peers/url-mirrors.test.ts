@@ -1,7 +1,8 @@
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { install, list } from "../../src/index.js";
+import { install, list, updateIndex } from "../../src/index.js";
+import { startWebServer } from "../support/web-server.js";
 import { hasShared, scratchDirectory, shared } from "../support/fixtures.js";
 
 const greet = ["bzip2", "gcc-runtime", "greet", "greet-data", "libgreet", "zlib"];
@@ -49,6 +50,28 @@ describe.skipIf(!hasShared)("mirrors that Spack wrote", () => {
     const again = await install([`/${hash}`], { ...options, ...other.options });
     expect(again.run?.installed.length).toBe(packages.length);
   });
+
+  test.each(mirrors)(
+    "install() takes all from $name over http, with transfers that break",
+    async ({ name, packages }) => {
+      using here = machine();
+      await using web = await startWebServer(join(shared, name), {
+        login: "user:secret",
+        cut: (path, seen) => /\.spack$|\/blobs\//.test(path) && seen === 2,
+      });
+      mkdirSync(here.options.env.SPACK_USER_CONFIG_PATH, { recursive: true });
+      writeFileSync(
+        join(here.options.env.SPACK_USER_CONFIG_PATH, "mirrors.yaml"),
+        `mirrors:\n  web:\n    url: ${web.url}\n    signed: false\n    access_pair: {id: user, secret_variable: SECRET}\n`,
+      );
+      const env = { ...here.options.env, SECRET: "secret" };
+      const { run, failed } = await install(["greet"], { ...here.options, env, hostCompatible: false });
+      expect(failed).toEqual([]);
+      expect(run?.installed.length).toBe(packages.length);
+      const written = updateIndex("web", { ...here.options, env, full: true });
+      await expect(written).rejects.toMatchObject({ code: "mirror.read-only" });
+    },
+  );
 
   test("install() refuses a blob that was replaced, by its name", async () => {
     using here = machine();

@@ -26,7 +26,7 @@ export async function run(
 }
 
 /** A port that was free a moment ago: for servers that cannot choose their own. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

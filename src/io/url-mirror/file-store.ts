@@ -34,8 +34,7 @@ export function openFileStore(root: string): ObjectStore {
     async read(path, call) {
       checkInterrupted(call);
       const file = pathOf(path);
-      const size = await sizeOf(file);
-      return size === undefined ? undefined : { size, bytes: readStream(file) };
+      return (await sizeOf(file)) === undefined ? undefined : readStream(file);
     },
     async write(path, content, { replace = true, ...call } = {}) {
       const file = pathOf(path);
