@@ -83,7 +83,7 @@ export interface Judged {
 
 /**
  * Times both in turns (A B A B …), so that whatever else the machine does meets both. The first round warms
- * up and does not count; a short run is that round alone.
+ * up and does not count, but where one round is all: then no time is of interest.
  */
 export async function time(benchmark: Benchmark, { short }: PrepareOptions): Promise<Result> {
   const { name, run, reset, rounds = 11, count, unit, demands = [] } = benchmark;
@@ -91,7 +91,8 @@ export async function time(benchmark: Benchmark, { short }: PrepareOptions): Pro
   const peer = missing ? undefined : benchmark.peer;
   const ours: Spent[] = [];
   const theirs: Spent[] = [];
-  for (let round = short ? 1 : 0; round <= (short ? 1 : rounds); round += 1) {
+  const counted = short ? 1 : rounds;
+  for (let round = counted === 1 ? 1 : 0; round <= counted; round += 1) {
     const mine = await spentBy(run);
     await reset?.();
     const other = peer && (await spentBy(peer.run));

@@ -6,7 +6,7 @@ import { list, updateIndex } from "../../src/app/buildcache.js";
 import { install } from "../../src/app/install.js";
 import type { PushOptions } from "../../src/app/push.js";
 import { readEntry } from "../../src/buildcache/entry.js";
-import { packageTags } from "../../src/buildcache/index-update.js";
+import { packageTags } from "../../src/buildcache/oci-cache.js";
 import { encodeManifest } from "../../src/oci/manifest.js";
 import { mediaTypes } from "../../src/oci/media-types.js";
 import { requestOf } from "../../src/server/http.js";
