@@ -99,3 +99,15 @@ test("without a Spack its default inspections stand below the user's", async () 
   expect(await inspections("modules:\n  prefix_inspections::\n    lib: [L]\n")).toEqual([["lib", ["L"]]]);
   expect(await inspections("modules: {}\n")).toBeUndefined();
 });
+
+test("all of Spack's variables have a value, where there is a Spack", async () => {
+  const spack = join(root, "a-spack");
+  mkdirSync(join(spack, "lib/spack/spack"), { recursive: true });
+  writeFileSync(join(spack, "lib/spack/spack/__init__.py"), '# x\n__version__ = "1.3.0.dev0"\n');
+  const options = home({
+    "config.yaml":
+      "config:\n  install_tree:\n    root: /a/$date/$spack_short_version/$spack_instance_id/$target_family/$ARCH\n",
+  });
+  const { installTree } = await openContext({ ...options, env: { ...options.env, SPACK_ROOT: spack } });
+  expect(installTree.root).toMatch(/^\/a\/\d{4}-\d\d-\d\d\/1\.3\/[a-z2-7]{7}\/[a-z0-9_]+\/\w+-\w+-\w+$/);
+});

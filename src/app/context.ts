@@ -10,6 +10,7 @@ import { type ConfigNode, flagAt, nodeAt, textAt } from "../config/node.js";
 import type { Variables } from "../config/variables.js";
 import { findScopes, findSpack } from "../io/config/find-scopes.js";
 import { withHostVariables } from "./host-variables.js";
+import { spackVariables } from "./spack-variables.js";
 
 /** How registries and other servers are reached. Paths are of PEM files. */
 export interface ConnectionOptions {
@@ -88,14 +89,13 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
   const variables: Variables = {
     env,
     home,
-    named: {
-      spack,
+    named: Object.assign(spackVariables(spack), {
       env: environment,
       user: env["USER"] ?? userInfo().username,
       tempdir: env["TMPDIR"] ?? tmpdir(),
       user_cache_path: env["SPACK_USER_CACHE_PATH"] ?? join(home, ".spack"),
       platform: process.platform,
-    },
+    }),
   };
   const configuration = await findScopes({
     env,

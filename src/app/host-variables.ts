@@ -11,9 +11,11 @@ export async function withHostVariables(
   if (section === undefined || !ofTheHost.test(JSON.stringify(plainOf(section)))) return variables;
   const { detectHost } = await import("../io/host/detect-host.js");
   const { platform, os, target } = await detectHost();
+  const { targetOf } = await import("../spec/target.js");
   const arch = `${platform}-${os}-${target}`;
+  const named = { os, operating_system: os, target, arch, architecture: arch };
   return {
     ...variables,
-    named: { ...variables.named, os, operating_system: os, target, arch, architecture: arch },
+    named: { ...variables.named, ...named, target_family: targetOf(target).family },
   };
 }

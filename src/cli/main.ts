@@ -7,13 +7,16 @@ function version(): string {
 }
 
 async function main(): Promise<void> {
-  const first = process.argv[2];
-  if (first === "--version" || first === "-V") {
-    process.stdout.write(`${version()}\n`);
+  const words = process.argv.slice(2);
+  const asked = words.filter((word) => word === "--version" || word === "-V");
+  const json = words.includes("--json");
+  if (asked.length > 0 && words.length === asked.length + (json ? 1 : 0)) {
+    const text = json ? JSON.stringify({ schema: "stowage.version/1", version: version() }) : version();
+    process.stdout.write(`${text}\n`);
     return;
   }
   const { runCommandLine } = await import("./run.js");
-  await runCommandLine(process.argv.slice(2), { version: version() });
+  await runCommandLine(words, { version: version() });
 }
 
 // The bundle is no ES module, so it cannot await: V8 keeps compiled code of scripts only.

@@ -41,10 +41,9 @@ export function substitute(text: string, variables: Variables, place: string): s
       throw new Failure("usage", `${place}: cannot tell what ${whole} in "${text}" stands for`, {
         code: "config.variable-unset",
         subject: place,
-        hint:
-          key === "spack"
-            ? "Set SPACK_ROOT to the folder of your Spack, or write the path without $spack."
-            : `Write the path without ${whole}.`,
+        hint: key.startsWith("spack")
+          ? `Set SPACK_ROOT to the folder of your Spack, or write the path without ${whole}.`
+          : `Write the path without ${whole}.`,
       });
     return variables.env[name] ?? whole;
   });

@@ -26,7 +26,11 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 describe("help", () => {
   test("the version is the package's, first or last", () => {
     expect(stowage(["--version"])).toEqual({ code: 0, out: `${version}\n`, err: "" });
-    expect(stowage(["--json", "-V"])).toEqual({ code: 0, out: `${version}\n`, err: "" });
+    for (const words of [
+      ["--json", "-V"],
+      ["--version", "--json"],
+    ])
+      expect(JSON.parse(stowage(words).out)).toEqual({ schema: "stowage.version/1", version });
   });
 
   test("the program's help names every command or its group, and every global option", () => {
