@@ -151,6 +151,16 @@ export const folders = {
     outside: ["node:*"],
     why: "docker's and podman's logins and credential helpers",
   },
+  "io/trust": {
+    may: ["base", "oci", "trust", "io/disk"],
+    outside: ["node:*"],
+    why: "what was verified on this machine, and the newest indices seen",
+  },
+  "io/sigstore": {
+    may: ["base", "oci", "trust"],
+    outside: ["@sigstore", "node:*"],
+    why: "certificates, logs and time stamps, by the sigstore libraries",
+  },
   "io/workers": {
     may: [
       "base",

@@ -36,6 +36,17 @@ export {
   image,
 } from "./app/image.js";
 export { type InstallOptions, type InstallResult, install } from "./app/install.js";
+export {
+  type GeneratedKey,
+  type GenerateKeyOptions,
+  generateKey,
+  type KeyType,
+  keyTypes,
+  listKeys,
+  type PublicKeyResult,
+  publicKey,
+  type TrustedParty,
+} from "./app/key.js";
 export { type LoadOptions, type LoadResult, load, type Shell, shells } from "./app/load.js";
 export { location } from "./app/location.js";
 export {
@@ -55,6 +66,15 @@ export {
   type ServeOptions,
   serve,
 } from "./app/serve.js";
+export { type SignedTag, type SignOptions, type SignResult, sign } from "./app/sign.js";
+export {
+  type CheckedManifest,
+  type SignatureReport,
+  type SignedBy,
+  type VerifySignaturesOptions,
+  verifySignatures,
+} from "./app/signature.js";
+export { parseSignatureFormats, type SigningOptions } from "./app/signing.js";
 export { type StoreCheckOptions, type StoreCheckResult, storeCheck } from "./app/store-check.js";
 export {
   type CollectOptions,

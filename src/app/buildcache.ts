@@ -7,11 +7,15 @@ import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { createMatcher } from "../spec/matches.js";
 import { parseSpecs } from "../spec/parse-spec.js";
-import { openIndexCopies } from "./index-copies.js";
+import { renewIndex } from "../trust/signing-repository.js";
 import { openContext, type StowageOptions } from "./context.js";
+import { openIndexCopies } from "./index-copies.js";
 import { openRegistries } from "./registries.js";
+import { openSigning, type SigningOptions } from "./signing.js";
 
-export interface UpdateIndexOptions extends StowageOptions {
+export interface UpdateIndexOptions extends SigningOptions, StowageOptions {
+  /** Sign the index; given by itself where a key is. */
+  readonly sign?: boolean | undefined;
   /** Read every package again instead of trusting the index that is there. */
   readonly full?: boolean | undefined;
 }
@@ -23,9 +27,11 @@ export async function updateIndex(
 ): Promise<IndexResult> {
   const context = await openContext(options);
   const mirror = await context.mirror(mirrorName);
+  const signing =
+    (options.sign ?? options.key !== undefined) ? await openSigning(options, { context, mirror }) : undefined;
   await using registries = openRegistries(context);
-  const { cache } = await registries.destination(mirror);
-  return await updateStoredIndex(cache, {
+  const { cache } = await registries.destination(mirror, { signing });
+  const result = await updateStoredIndex(cache, {
     clock: systemClock,
     random: systemRandom,
     full: options.full,
@@ -33,6 +39,13 @@ export async function updateIndex(
     signal: context.signal,
     report: context.report,
   });
+  if (!result.written && signing !== undefined)
+    await renewIndex(await registries.repository(mirror, "push", { checked: false }), {
+      ...signing,
+      signal: context.signal,
+      report: context.report,
+    });
+  return result;
 }
 
 export interface ListOptions extends StowageOptions {

@@ -39,6 +39,8 @@ export interface StowageOptions extends Call, ConnectionOptions {
   readonly cwd?: string | undefined;
   /** How many things to do at once. */
   readonly jobs?: number | undefined;
+  /** `false`: take what should be signed without checking that it is. */
+  readonly checkSignature?: boolean | undefined;
   /** Logins for registries (`ghcr.io`), which go before all others that are not a mirror's own. */
   readonly logins?: readonly Login[] | undefined;
 }
@@ -55,6 +57,7 @@ export interface Context extends Call {
   readonly home: string;
   readonly cwd: string;
   readonly jobs: number | undefined;
+  readonly checkSignature: boolean;
   readonly connection: ConnectionOptions;
   readonly logins: readonly Login[];
   readonly configuration: Configuration;
@@ -118,6 +121,7 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     home,
     cwd,
     jobs: options.jobs,
+    checkSignature: options.checkSignature ?? true,
     connection: {
       insecure: options.insecure ?? flagAt(config, ["verify_ssl"]) === false,
       ca: options.ca ?? env["SSL_CERT_FILE"] ?? certificatesIn(config, variables),

@@ -12,8 +12,6 @@ import { permissionsOf } from "../config/permissions.js";
 import { defaultPermissions, type Permissions } from "../install/finish.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
 import { type InstallPlan, type PlannedPackage, planInstall } from "../install/plan.js";
-import { parseSpec } from "../spec/parse-spec.js";
-import { defaultProjection, type LayoutOptions } from "../store/layout.js";
 import { detectHost } from "../io/host/detect-host.js";
 import { groupNumber } from "../io/host/group.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
@@ -21,12 +19,14 @@ import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import { parseSpec } from "../spec/parse-spec.js";
 import type { Database } from "../store/database.js";
-import { type Context, openContext, type StowageOptions } from "./context.js";
+import { defaultProjection, type LayoutOptions } from "../store/layout.js";
 import { type Asked, askedRoots, nameOf } from "./asked-roots.js";
 import { remembering } from "./available.js";
+import { type Context, openContext, type StowageOptions } from "./context.js";
 import { installWorkers } from "./install-workers.js";
-import { openRegistries } from "./registries.js";
+import { holdsImages, openRegistries } from "./registries.js";
 
 export interface InstallOptions extends StowageOptions {
   /** Only from this mirror, instead of all that packages are fetched from, in their order. */
@@ -53,8 +53,6 @@ export interface InstallOptions extends StowageOptions {
   readonly cache?: boolean | undefined;
   /** `false`: packages may be for another machine than this one. */
   readonly hostCompatible?: boolean | undefined;
-  /** `false`: install from mirrors that say that their packages are signed, though no signature is checked. */
-  readonly checkSignature?: boolean | undefined;
 }
 
 export interface InstallResult {
@@ -86,8 +84,10 @@ export async function install(
   const context = await openContext(options);
   const call: Call = { signal: context.signal, report: context.report };
   const mirrors = await mirrorsToUse(context, options.mirror);
-  const unchecked = mirrors.filter(({ signed }) => signed).map(({ name }) => name);
-  if (unchecked.length > 0 && options.checkSignature !== false) throw signaturesUnchecked(unchecked);
+  const unchecked = mirrors
+    .filter((mirror) => mirror.signed && !(context.checkSignature && holdsImages(mirror)))
+    .map(({ name }) => name);
+  if (unchecked.length > 0 && context.checkSignature) throw signaturesUnchecked(unchecked);
   await using registries = openRegistries(context);
   const caches: BuildCache[] = [];
   for (const mirror of mirrors) caches.push(...(await registries.caches(mirror)));

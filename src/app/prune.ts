@@ -70,7 +70,7 @@ export async function pruneMirror(
   const since = olderThan === undefined ? undefined : systemClock.now() - parseAge(olderThan);
   const roots = await rootsOf(context, options);
   await using registries = openRegistries(context);
-  const repository = await registries.repository(mirror, "push");
+  const repository = await registries.repository(mirror, "push", { checked: false });
   const { removed, undated, restored, ...result } = await prune(repository, {
     signal: context.signal,
     report: context.report,

@@ -13,7 +13,8 @@ import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../pus
 import { pushFiles } from "../push/push-files.js";
 import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { openContext, type StowageOptions } from "./context.js";
+import { renewIndex, type Signing } from "../trust/signing-repository.js";
+import { type Context, openContext, type StowageOptions } from "./context.js";
 import { writeDigestFile } from "./digest-file.js";
 import { imageTag } from "./image.js";
 import type { ImageMaking } from "./image-making.js";
@@ -22,9 +23,12 @@ import { createPacker } from "./packer.js";
 import { type PushedImages, pushAsImages } from "./push-images.js";
 import { exclusions, pushRoots } from "./push-roots.js";
 import { recipeIn } from "./recipe.js";
-import { openRegistries } from "./registries.js";
+import { holdsImages, openRegistries } from "./registries.js";
+import { openSigning, type SigningOptions } from "./signing.js";
 
-export interface PushOptions extends ImageMaking, StowageOptions {
+export interface PushOptions extends ImageMaking, SigningOptions, StowageOptions {
+  /** Sign what is written, before a tag names it; given by itself where a key is. */
+  readonly sign?: boolean | undefined;
   /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
   readonly specs?: readonly string[] | undefined;
   /** Of the environment only the roots in these groups. */
@@ -81,13 +85,14 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     });
   const tag = options.tag === undefined ? undefined : imageTag(options.tag);
   const mirror = await context.mirror(mirrorName);
+  const signing = holdsImages(mirror) ? await signingFor(mirror, options, context) : undefined;
   const { store, root, locate } = await openInstalled(context, options.sysroot);
   const database = await store.readDatabase(call);
   const { specs, groups } = options;
   const { roots, unknown } = await pushRoots(context, database, { specs, groups, root });
   const graph = graphOfDatabase(database, roots);
   await using registries = openRegistries(context);
-  const destination = await registries.destination(mirror);
+  const destination = await registries.destination(mirror, { signing });
   if (destination.type === "files") assertFiles(mirror, options);
 
   const there = await destination.cache.packages(call);
@@ -153,8 +158,32 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const index = options.updateIndex
     ? await updateIndex(destination.cache, { ...call, clock: systemClock, random: systemRandom })
     : undefined;
+  if (index?.written === false && signing !== undefined)
+    await renewIndex(await registries.repository(mirror, "push", { checked: false }), {
+      ...signing,
+      ...call,
+    });
   const { rebased = [], image } = result;
   return { mirror: mirror.name, ...result, missing, rebased, image, index };
+}
+
+/** @throws Failure `push.unsigned`, `sign.*`, `key.*` */
+async function signingFor(
+  mirror: Mirror,
+  options: PushOptions,
+  context: Context,
+): Promise<Signing | undefined> {
+  if (options.sign ?? options.key !== undefined) return openSigning(options, { context, mirror });
+  if (!mirror.signed || options.unsigned === true) return undefined;
+  throw new Failure(
+    "denied",
+    `packages of mirror ${mirror.name} must be signed, and there is no key to sign them`,
+    {
+      code: "push.unsigned",
+      subject: mirror.name,
+      hint: "Give --key FILE, or --sign in a job that has a token; --unsigned pushes what nobody will install.",
+    },
+  );
 }
 
 const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({

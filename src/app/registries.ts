@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import { redactUrl } from "../base/redact.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
-import type { OpenDocument } from "../buildcache/signed-document.js";
 import { ociCache } from "../buildcache/oci-cache.js";
+import type { OpenDocument } from "../buildcache/signed-document.js";
 import { type UrlCache, urlCache } from "../buildcache/url-cache.js";
 import { openUrlCaches } from "../buildcache/url-caches.js";
 import { connectionOf, type Direction, isRegistryUrl, loginOf, type Mirror } from "../config/mirror.js";
@@ -18,9 +18,11 @@ import {
   parseTag,
 } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
+import { type Signing, signingRepository } from "../trust/signing-repository.js";
 import { openConnection } from "./connection.js";
 import type { Context } from "./context.js";
 import { openObjectStore } from "./object-stores.js";
+import { openTrust } from "./trust.js";
 
 /** An image, and where it is. */
 export interface LocatedImage {
@@ -36,10 +38,11 @@ export type Destination =
 /** The registries and other mirrors that one operation talks to, over shared connections. */
 export interface Registries extends AsyncDisposable {
   /**
-   * The repository of a mirror that is a registry, or a layout on disk: others hold no images.
-   * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`
+   * The repository of a mirror that is a registry, or a layout on disk: others hold no images. Out of that of a
+   * signed mirror comes nothing that does not verify, unless the user wants no signature checked, which is said.
+   * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`, `trust.policy-missing`
    */
-  repository(mirror: Mirror, direction: Direction): Promise<Repository>;
+  repository(mirror: Mirror, direction: Direction, options?: RepositoryOptions): Promise<Repository>;
   /**
    * What the packages of a mirror are read from: one build cache for each layout that it has.
    * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`, `mirror.missing`
@@ -52,12 +55,28 @@ export interface Registries extends AsyncDisposable {
    * What packages are pushed to.
    * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`
    */
-  destination(mirror: Mirror): Promise<Destination>;
+  destination(mirror: Mirror, options?: Pick<RepositoryOptions, "signing">): Promise<Destination>;
   /**
    * An image by what people write: `debian:12`, `oci://…`, `oci+http://…`, or `oci:DIR[:TAG]` for a layout on disk.
-   * @throws Failure `oci.reference-invalid`
+   * It verifies, where trust.yaml or policy.json have a policy for it.
+   * @throws Failure `oci.reference-invalid`, `trust.rejected`
    */
-  image(text: string): Promise<LocatedImage>;
+  image(text: string, options?: { readonly checked?: boolean }): Promise<LocatedImage>;
+}
+
+export interface RepositoryOptions {
+  /** `false`: as it is, for who looks into signatures, or into what is not signed. */
+  readonly checked?: boolean | undefined;
+  /** Signs what is written under a tag. */
+  readonly signing?: Signing | undefined;
+}
+
+const layoutPattern = /^oci-layout:(?:\/\/)?(.+)$/;
+
+/** Whether a mirror's packages are images, in a registry or a layout on disk, so that cosign's signatures fit. */
+export function holdsImages({ fetch, push }: Mirror): boolean {
+  const url = (fetch ?? push)?.url ?? "";
+  return isRegistryUrl(url) || layoutPattern.test(url);
 }
 
 export function openRegistries(context: Context): Registries {
@@ -68,7 +87,27 @@ export function openRegistries(context: Context): Registries {
   }));
   const client = openConnection(context, logins);
 
-  async function openRepository(mirror: Mirror, direction: Direction): Promise<Repository | undefined> {
+  const trust = openTrust(context);
+
+  async function openRepository(
+    mirror: Mirror,
+    direction: Direction,
+    { checked = true, signing }: RepositoryOptions = {},
+  ): Promise<Repository | undefined> {
+    const plain = await openPlain(mirror, direction);
+    if (plain === undefined) return undefined;
+    const repository = signing === undefined ? plain : signingRepository(plain, signing);
+    if (!checked || !mirror.signed) return repository;
+    if (context.checkSignature) return trust.guardMirror(mirror, repository);
+    context.report?.({
+      type: "note",
+      level: "warning",
+      message: `what ${mirror.name} has should be signed: NO SIGNATURE IS CHECKED`,
+    });
+    return repository;
+  }
+
+  async function openPlain(mirror: Mirror, direction: Direction): Promise<Repository | undefined> {
     const { url } = connectionOf(mirror, direction);
     if (isRegistryUrl(url)) {
       const where = parseRegistryUrl(url);
@@ -85,14 +124,14 @@ export function openRegistries(context: Context): Registries {
         });
       return openRemoteRepository(where, client);
     }
-    const layout = /^oci-layout:(?:\/\/)?(.+)$/.exec(url)?.[1];
+    const layout = layoutPattern.exec(url)?.[1];
     if (layout === undefined) return undefined;
     return openLayout(resolve(context.cwd, layout), { create: direction === "push" });
   }
 
   return {
-    async repository(mirror, direction) {
-      const repository = await openRepository(mirror, direction);
+    async repository(mirror, direction, options) {
+      const repository = await openRepository(mirror, direction, options);
       if (repository !== undefined) return repository;
       const { url } = connectionOf(mirror, direction);
       throw new Failure(
@@ -111,23 +150,28 @@ export function openRegistries(context: Context): Registries {
       const store = await openObjectStore(mirror, { direction: "fetch", context, client, logins });
       return await openUrlCaches(store, { open, view: connectionOf(mirror, "fetch").view });
     },
-    async destination(mirror) {
-      const repository = await openRepository(mirror, "push");
+    async destination(mirror, options) {
+      const repository = await openRepository(mirror, "push", options);
       if (repository !== undefined) return { type: "images", cache: ociCache(repository), repository };
       const store = await openObjectStore(mirror, { direction: "push", context, client, logins });
       return { type: "files", cache: urlCache(store, { view: connectionOf(mirror, "push").view }) };
     },
-    async image(text) {
+    async image(text, { checked = context.checkSignature } = {}) {
+      const guard = async (repository: Repository): Promise<Repository> =>
+        checked ? trust.guardImage(repository) : repository;
       const layout = /^oci:(?!\/\/)(.+?)(?::([^/:]+))?$/.exec(text);
       if (layout?.[1] !== undefined) {
         const repository = await openLayout(resolve(context.cwd, layout[1]));
         const tag = parseTag(layout[2] ?? "latest");
-        return { repository, reference: { domain: "", name: repository.name, tag, digest: undefined } };
+        return {
+          repository: await guard(repository),
+          reference: { domain: "", name: repository.name, tag, digest: undefined },
+        };
       }
       const where = /^oci(\+http)?:\/\//.test(text)
         ? parseRegistryUrl(text)
         : { scheme: "https" as const, ...parseImageReference(text.replace(/^docker:\/\//, "")) };
-      return { repository: openRemoteRepository(where, client), reference: where };
+      return { repository: await guard(openRemoteRepository(where, client)), reference: where };
     },
     [Symbol.asyncDispose]: () => client.close(),
   };

@@ -6,6 +6,8 @@ export const groups: Readonly<Record<string, string>> = {
   store: "check and mend an install tree",
   buildcache: "put packages into build caches, list them, take them out",
   auth: "look into logins",
+  key: "make and show keys that sign",
+  signature: "look into signatures",
   view: "make one directory of many packages",
   config: "show the configuration",
   version: "compare versions as Spack does",
@@ -124,6 +126,31 @@ export const commands: readonly CommandEntry[] = [
     path: ["image"],
     summary: "make one image of packages that a mirror has",
     load: async () => (await import("./commands/image.js")).imageCommand,
+  },
+  {
+    path: ["sign"],
+    summary: "sign what a mirror has",
+    load: async () => (await import("./commands/sign.js")).signCommand,
+  },
+  {
+    path: ["signature", "verify"],
+    summary: "tell who signed an image, or what a mirror has",
+    load: async () => (await import("./commands/signature-verify.js")).signatureVerify,
+  },
+  {
+    path: ["key", "generate"],
+    summary: "make a key pair as cosign does",
+    load: async () => (await import("./commands/key.js")).keyGenerate,
+  },
+  {
+    path: ["key", "public"],
+    summary: "print the public half of a key",
+    load: async () => (await import("./commands/key.js")).keyPublic,
+  },
+  {
+    path: ["key", "list"],
+    summary: "list the keys and identities that are trusted",
+    load: async () => (await import("./commands/key.js")).keyList,
   },
   {
     path: ["mirror", "add"],

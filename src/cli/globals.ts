@@ -14,6 +14,7 @@ const globalOptions = (): readonly Option[] => [
   new Option("--client-cert <file>", "certificate to show to registries that ask for one, as PEM"),
   new Option("--client-key <file>", "its key"),
   new Option("--insecure", "take any certificate, and send credentials over http"),
+  new Option("--no-check-signature", "take what should be signed without checking that it is"),
   new Option("--json", "print one JSON document to stdout"),
   new Option("-q, --quiet", "no progress"),
   new Option("--color <when>", "colours").choices(["auto", "always", "never"]),
@@ -58,6 +59,7 @@ export function globalsOf(command: Command): Globals {
   const color = text("color");
   return {
     stowage: {
+      checkSignature: !chain.some((one) => one.getOptionValue("checkSignature") === false),
       store: text("store"),
       // Folders given before the command come first, those after it win.
       config: [...chain].reverse().flatMap((one) => {

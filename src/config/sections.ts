@@ -123,7 +123,44 @@ const packages: Shape = {
   },
 };
 
-/** Spack's sections; those that stowage reads have a shape. */
+const trustRule: Shape = {
+  type: "map",
+  what: "a trust policy",
+  keys: {
+    keys: listOf(text),
+    identities: listOf({
+      type: "map",
+      what: "an identity",
+      keys: { issuer: text, "issuer-regexp": text, subject: text, "subject-regexp": text },
+      needs: [
+        { oneOf: ["issuer", "issuer-regexp"], exactly: true },
+        { oneOf: ["subject", "subject-regexp"], exactly: true },
+      ],
+    }),
+    keyring: text,
+    required: { type: "integer", least: 1 },
+    "max-age": text,
+    "signed-as": listOf(text),
+    "trusted-root": text,
+  },
+  needs: [{ oneOf: ["keys", "identities", "keyring"] }],
+};
+
+/** `trust.yaml` is ours: Spack's schema of mirrors has no place for whom to trust. */
+const trust: Shape = {
+  type: "map",
+  what: "trust",
+  keys: {
+    mirrors: { type: "map", what: "policies of mirrors", rest: trustRule },
+    images: {
+      type: "map",
+      what: "policies of images",
+      rest: either(trustRule, { type: "choice", of: ["accept", "reject"] }),
+    },
+  },
+};
+
+/** Spack's sections, and `trust`; those that stowage reads have a shape. */
 export const sections: Readonly<Record<string, Shape>> = {
   bootstrap: any,
   cdash: any,
@@ -141,6 +178,7 @@ export const sections: Readonly<Record<string, Shape>> = {
   packages,
   repos: any,
   toolchains: any,
+  trust,
   upstreams: any,
   view: any,
 };

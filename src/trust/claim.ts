@@ -84,7 +84,8 @@ const statement = v.looseObject({
     }),
   ),
   predicateType: v.string(),
-  predicate: v.unknown(),
+  // A plain signature of cosign 2.6 has none.
+  predicate: v.optional(v.unknown()),
 });
 
 /** An in-toto statement (in-toto attestation framework 1): a predicate about things named by digest. */

@@ -57,6 +57,16 @@ export async function signTagged(
   );
 }
 
+/** Signs an index that is as it was, so that its age starts again. */
+export async function renewIndex(
+  repository: Repository,
+  { signal, report, ...signing }: Signing & Call,
+): Promise<void> {
+  const { tag } = signing.ordered;
+  const subject = await repository.manifests.stat(tag, { signal, report });
+  if (subject !== undefined) await signTagged(repository, { subject, tag }, { ...signing, signal, report });
+}
+
 /**
  * The next counter: above that of the index that is there and of any that this machine has seen, and never below
  * the clock's seconds, so that it grows even where somebody has taken the old signatures away.

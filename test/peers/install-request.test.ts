@@ -171,7 +171,7 @@ describe.skipIf(!hasShared)("what is asked for", () => {
       `mirrors:\n  s: {url: 'oci-layout:${cache}', signed: true}\n`,
     );
     const asked = options({ mirror: undefined, config: folder });
-    await expect(install(["zlib"], asked)).rejects.toMatchObject({ code: "install.signature-unchecked" });
+    await expect(install(["zlib"], asked)).rejects.toMatchObject({ code: "trust.policy-missing" });
     expect((await install(["zlib"], { ...asked, checkSignature: false })).unchecked).toEqual(["s"]);
   });
 

@@ -4,6 +4,7 @@ import type { Failure } from "../../base/failure.js";
 import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
 import { failedPart } from "../failed-part.js";
 import { formatSize, plural } from "../format.js";
+import { addSigningOptions, signingOptions } from "../signing-options.js";
 
 export const buildcachePush: CommandDefinition = {
   define(command) {
@@ -35,14 +36,14 @@ export const buildcachePush: CommandDefinition = {
       .option("-j, --jobs <n>", "how many packages to pack and upload at once")
       .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
       .option("--sysroot <dir>", "the store's paths are below this folder");
+    addSigningOptions(command);
+    command.option("-u, --unsigned", "push without signatures to a mirror that asks for them");
     accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing"]);
     refuse(command, [
       [
         "--compression <kind>",
         "gzip is what every Spack and every container engine reads, so all layers are",
       ],
-      ["--signed", "packages in registries are not signed yet"],
-      ["-k, --key <key>", "packages in registries are not signed yet"],
     ]);
     examples(command, [
       ["stowage buildcache push cache hdf5", "with all it needs to run"],
@@ -50,10 +51,11 @@ export const buildcachePush: CommandDefinition = {
       ["stowage buildcache push --base-image debian:12 oci://ghcr.io/me/cache greet", "an image that runs"],
     ]);
   },
-  async run({ given, options }) {
+  async run({ given, options, terminal }) {
     const only = given.text("only");
     const result = await push(given.argument(0), {
       ...options,
+      ...signingOptions(given, terminal),
       specs: given.specs(1),
       baseImage: given.text("baseImage"),
       groups: given.texts("group").length === 0 ? undefined : given.texts("group"),

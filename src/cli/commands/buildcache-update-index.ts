@@ -2,6 +2,7 @@ import { updateIndex } from "../../app/buildcache.js";
 import { Failure } from "../../base/failure.js";
 import { accept, type CommandDefinition, examples, refuse } from "../command.js";
 import { formatSize, plural } from "../format.js";
+import { addSigningOptions, signingOptions } from "../signing-options.js";
 
 export const buildcacheUpdateIndex: CommandDefinition = {
   define(command) {
@@ -9,7 +10,8 @@ export const buildcacheUpdateIndex: CommandDefinition = {
       .argument("<mirror>", "name of a mirror, or a URL")
       .option("--full", "read every package again, instead of only what is new")
       .option("-j, --jobs <n>", "requests at once");
-    accept(command, ["-f, --force", "-k, --keys", "-y, --yes-to-all"]);
+    addSigningOptions(command);
+    accept(command, ["-f, --force", "--keys", "-y, --yes-to-all"]);
     refuse(command, [
       ["-n, --name <view>", "registries have one index, without views"],
       ["-a, --append", "registries have one index, without views"],
@@ -19,10 +21,11 @@ export const buildcacheUpdateIndex: CommandDefinition = {
       ["stowage buildcache update-index --full oci://ghcr.io/me/cache", "where the index is damaged"],
     ]);
   },
-  async run({ given, options }) {
+  async run({ given, options, terminal }) {
     const mirror = given.argument(0);
     const result = await updateIndex(mirror, {
       ...options,
+      ...signingOptions(given, terminal),
       full: given.flag("full") ?? given.flag("force"),
       jobs: given.count("jobs"),
     });

@@ -30,7 +30,6 @@ export const installCommand: CommandDefinition = {
       .option("--no-locks", "take no locks: nobody else uses the store")
       .option("--no-cache", "keep no downloads, and use none that were kept")
       .option("--no-host-compatible", "packages may be for another machine than this one")
-      .option("--no-check-signature", "install what should be signed without checking signatures")
       .option("-j, --jobs <n>", "how many packages to unpack at once");
     accept(command, ["--cache-only", "--use-cache", "-u, --unsigned", "-y, --yes-to-all"]);
     const fromSource = "packages come from build caches only";
@@ -66,11 +65,9 @@ export const installCommand: CommandDefinition = {
       groups: given.texts("group").length === 0 ? undefined : given.texts("group"),
       cache: given.flag("cache"),
       hostCompatible: given.flag("hostCompatible"),
-      checkSignature: given.flag("unsigned") === true ? false : given.flag("checkSignature"),
+      checkSignature: given.flag("unsigned") === true ? false : options.checkSignature,
     });
     const warn = (text: string) => terminal.err(`${terminal.paintErr("yellow", "warning:")} ${text}\n`);
-    if (result.unchecked.length > 0)
-      warn(`packages of ${result.unchecked.join(", ")} should be signed: NO SIGNATURE WAS CHECKED`);
     for (const { spec, madeIn, longestRoot } of result.plan.tight)
       warn(
         `${formatShort(spec)} was made in ${madeIn}: if its binaries name that, only a store root of at most ${longestRoot} characters has room`,

@@ -1,0 +1,153 @@
+import type { Call } from "../base/call.js";
+import { Failure, type FailureDocument } from "../base/failure.js";
+import { mapLimited } from "../base/limit.js";
+import { packageTags } from "../buildcache/oci-cache.js";
+import { indexTag } from "../buildcache/tag.js";
+import { demandManifest } from "../oci/copy.js";
+import type { Digest } from "../oci/digest.js";
+import { parseTag, type Tag } from "../oci/reference.js";
+import type { Repository } from "../oci/repository.js";
+import { voiceOf } from "../trust/endorsement.js";
+import { shortFingerprint } from "../trust/key.js";
+import type { Authority } from "../trust/policy.js";
+import { assertEnough, collect } from "../trust/policy-verifier.js";
+import { openCertificateChecker } from "./certificates.js";
+import { type Context, openContext, type StowageOptions } from "./context.js";
+import { openRegistries } from "./registries.js";
+import { openTrust, readPublicKey, type Trusted } from "./trust.js";
+
+export interface VerifySignaturesOptions extends StowageOptions {
+  /** All packages of a mirror, and its index. */
+  readonly all?: boolean | undefined;
+  /** Public keys to trust, instead of what is configured: files, or `env://NAME`. */
+  readonly keys?: readonly string[] | undefined;
+  /** Whom to trust by certificate, instead of what is configured. */
+  readonly identity?:
+    | {
+        readonly subject?: string | undefined;
+        readonly subjectRegexp?: string | undefined;
+        readonly issuer?: string | undefined;
+        readonly issuerRegexp?: string | undefined;
+      }
+    | undefined;
+  readonly trustedRoot?: string | undefined;
+}
+
+export interface SignatureReport {
+  readonly what: string;
+  /** Where it says whom to trust. */
+  readonly policy: string;
+  readonly checked: readonly CheckedManifest[];
+}
+
+export interface CheckedManifest {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly by: readonly SignedBy[];
+  /** undefined: verified. */
+  readonly failure: FailureDocument | undefined;
+}
+
+export interface SignedBy {
+  /** A key's fingerprint, or subject and issuer of a certificate. */
+  readonly signer: string;
+  readonly form: "payload" | "bundle";
+  /** ISO 8601. */
+  readonly signedAt: string | undefined;
+  readonly annotations: Readonly<Record<string, string | number>>;
+}
+
+/**
+ * Tells who signed an image, or all that a mirror has. Nothing that was verified before is taken as such.
+ * @throws Failure `signature.policy-missing`, `mirror.*`, `oci.*`
+ */
+export async function verifySignatures(
+  what: string,
+  options: VerifySignaturesOptions = {},
+): Promise<SignatureReport> {
+  const context = await openContext(options);
+  const call: Call = { signal: context.signal, report: context.report };
+  await using registries = openRegistries(context);
+  const given = await givenTrust(options, context);
+  const trust = openTrust(context);
+  if (options.all === true) {
+    const mirror = await context.mirror(what);
+    const repository = await registries.repository(mirror, "fetch", { checked: false });
+    const trusted = given ?? demandPolicy(await trust.mirrorPolicy(mirror), what);
+    const tags = [...(await packageTags(repository, call)).values()].sort();
+    const index = await repository.manifests.stat(indexTag, call);
+    const all = index === undefined ? tags : [...tags, indexTag];
+    const checked = await mapLimited(all, context.jobs ?? 16, (tag) =>
+      check(repository, tag, { ...trusted, ...call }),
+    );
+    return { what, policy: trusted.policy.origin, checked };
+  }
+  const { repository, reference } = await registries.image(what, { checked: false });
+  const trusted = given ?? demandPolicy(await trust.imagePolicy(repository), what);
+  const named = reference.digest ?? reference.tag ?? parseTag("latest");
+  const checked = [await check(repository, named, { ...trusted, ...call })];
+  return { what, policy: trusted.policy.origin, checked };
+}
+
+async function check(
+  repository: Repository,
+  reference: Tag | Digest,
+  { policy, certificates, ...call }: Trusted & Call,
+): Promise<CheckedManifest> {
+  const { digest } = (await demandManifest(repository, reference, call)).descriptor;
+  const tag = reference === digest ? undefined : parseTag(reference);
+  const subject = { digest, tag };
+  const found = await collect(repository, subject, { policy, certificates, ...call });
+  return {
+    name: tag === undefined ? `${repository.label}@${digest}` : `${repository.label}:${tag}`,
+    digest,
+    by: found.endorsements.map(({ signer, form, signedAt, claim }) => ({
+      signer: signer.type === "key" ? shortFingerprint(signer.fingerprint) : voiceOf(signer),
+      form,
+      signedAt: signedAt?.toISOString(),
+      annotations: claim.annotations,
+    })),
+    failure: failureOf(() => assertEnough(found, { repository, subject, policy })),
+  };
+}
+
+function failureOf(demand: () => void): FailureDocument | undefined {
+  try {
+    demand();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Failure) return error.toJSON();
+    throw error;
+  }
+}
+
+function demandPolicy(trusted: Trusted | undefined, what: string): Trusted {
+  if (trusted !== undefined) return trusted;
+  throw new Failure("usage", `nothing says whom to trust for ${what}`, {
+    code: "signature.policy-missing",
+    subject: what,
+    hint: "Give --key FILE.pub, or say it in trust.yaml.",
+  });
+}
+
+async function givenTrust(
+  { keys = [], identity = {}, trustedRoot }: VerifySignaturesOptions,
+  context: Context,
+): Promise<Trusted | undefined> {
+  const origin = "the command line";
+  const authorities: Authority[] = [];
+  for (const key of keys) authorities.push({ type: "key", key: await readPublicKey(key, context) });
+  const { subject, subjectRegexp, issuer, issuerRegexp } = identity;
+  const isGiven = [subject, subjectRegexp, issuer, issuerRegexp].some((text) => text !== undefined);
+  if (isGiven) {
+    const subjects = subject === undefined ? { matching: subjectRegexp ?? "" } : { text: subject };
+    const issuers = issuer === undefined ? { matching: issuerRegexp ?? "" } : { text: issuer };
+    authorities.push({ type: "identity", subject: subjects, issuer: issuers });
+  }
+  if (authorities.length === 0) return undefined;
+  const policy = { origin, authorities, required: 1, signedAs: [] };
+  return {
+    policy,
+    certificates: isGiven ? await openCertificateChecker(trustedRoot, { origin }) : undefined,
+  };
+}
