@@ -7,7 +7,8 @@ const subject = "test.key";
 const data = utf8("what is signed");
 
 test("a generated pair opens with its password, for every kind of key", async () => {
-  for (const type of keyTypes) {
+  // RSA takes seconds to make; that it signs and verifies is tried below.
+  for (const type of keyTypes.filter((one) => one !== "rsa-3072" || process.env["STOWAGE_SOAK"])) {
     const pair = await generateKeyPair(type, { password: "secret" });
     expect(pair.privatePem).toMatch(/^-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n/);
     const key = await openPrivateKey(utf8(pair.privatePem), { subject, password: async () => "secret" });

@@ -37,7 +37,6 @@ export const buildcachePush: CommandDefinition = {
       .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
       .option("--sysroot <dir>", "the store's paths are below this folder");
     addSigningOptions(command);
-    command.option("-u, --unsigned", "push without signatures to a mirror that asks for them");
     accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing"]);
     refuse(command, [
       [
