@@ -8,7 +8,7 @@ import { build as bundle } from "esbuild";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 // What has native parts or a licence that asks to stay replaceable is never bundled.
-const external = ["koffi", "openpgp"];
+const external = ["koffi", "openpgp", "@sigstore/*"];
 
 const shared = {
   absWorkingDir: root,
@@ -53,6 +53,8 @@ async function bundleProgram() {
       minifySyntax: true,
       minifyWhitespace: true,
       external,
+      // A script that is run by hand has no import().
+      supported: { "dynamic-import": false },
       plugins: [slimUndici],
       define: { "import.meta.url": "__url" },
       banner: {

@@ -4,7 +4,17 @@ import type { FailureDocument } from "./failure.js";
 export interface Task {
   /** Unique within one operation. */
   readonly id: string;
-  readonly verb: "pack" | "upload" | "download" | "unpack" | "index" | "image" | "check" | "copy" | "delete" | "sign";
+  readonly verb:
+    | "pack"
+    | "upload"
+    | "download"
+    | "unpack"
+    | "index"
+    | "image"
+    | "check"
+    | "copy"
+    | "delete"
+    | "sign";
   /** What it is done to, short enough for one line: `greet@2.1.0/fnjwovn`. */
   readonly subject: string;
   /** Total size where it is known. */

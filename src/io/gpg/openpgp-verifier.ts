@@ -23,7 +23,9 @@ export async function loadOpenPgp(): Promise<OpenPgp | undefined> {
   try {
     return await import("openpgp");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND") return undefined;
+    // The command is a script, in which import() is require().
+    const missing = ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"];
+    if (error instanceof Error && "code" in error && missing.includes(String(error.code))) return undefined;
     throw error;
   }
 }

@@ -81,4 +81,7 @@ async function load(root: unknown, subject: string) {
 }
 
 const isMissing = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
+  error instanceof Error &&
+  "code" in error &&
+  // The command is a script, in which import() is require().
+  (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND");
