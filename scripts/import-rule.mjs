@@ -58,6 +58,11 @@ export const folders = {
     outside: ["node:crypto", "@noble/ciphers", "valibot"],
     why: "the port Verifier: signatures, policy, SBOM, attestations",
   },
+  sbom: {
+    may: ["base", "version", "oci", "spec", "trust"],
+    outside: ["node:crypto", "valibot"],
+    why: "bills of materials: SPDX and CycloneDX made of specs, and attached to manifests",
+  },
   buildcache: {
     may: ["base", "version", "oci", "spec", "archive", "store", "config", "trust"],
     outside: ["node:crypto", "valibot"],
