@@ -5,6 +5,7 @@ import { graphOfIndex } from "../buildcache/index-document.js";
 import { packageTags, readIndex } from "../buildcache/oci-cache.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import { packageTag } from "../buildcache/tag.js";
+import type { Environment } from "../environment/environment.js";
 import { type BaseImage, readBaseImage } from "../image/base-image.js";
 import { type BuiltImage, buildImage } from "../image/build-image.js";
 import { createEntryReader, readClosure } from "../image/closure.js";
@@ -20,6 +21,7 @@ import type { Context } from "./context.js";
 import { createLayerTools } from "./layer-tools.js";
 import type { Registries } from "./registries.js";
 import { timeOf } from "./source-date.js";
+import { spackVariables } from "./spack-load.js";
 
 /** How images are made of packages, whoever asks for them. */
 export interface ImageMaking {
@@ -96,6 +98,8 @@ function onePlatform(entries: readonly OciEntry[], wanted: WantedPlatform | unde
 /** What an image has beside its packages. */
 export interface ImageDetails {
   readonly settings?: ImageSettings | undefined;
+  /** `spack`: what the recipes set, as the Spack of this machine says; before `variables`. */
+  readonly environmentFrom?: "spack" | undefined;
   /** Variables, set last: `NAME=value`, in which `$NAME` stands for what is there. */
   readonly variables?: readonly string[] | undefined;
 }
@@ -132,11 +136,15 @@ export async function buildOf(
       ? undefined
       : await openBase(options.baseImage, { registries, platform, call });
   const created = timeOf(context.env["SOURCE_DATE_EPOCH"]);
+  const withSpack =
+    options.environmentFrom === "spack"
+      ? await spackVariables({ roots, entries: closure.entries }, context)
+      : (environment: Environment) => environment;
   const [only, ...others] = roots;
   const built = await buildImage(repository, closure, {
     ...call,
     base,
-    environment: (environment) => imageVariables(environment, options.variables ?? []),
+    environment: (environment) => imageVariables(withSpack(environment), options.variables ?? []),
     settings: options.settings,
     maxLayers: options.maxLayers ?? defaultMaxLayers,
     population: () => population(repository, call),

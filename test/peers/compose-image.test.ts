@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -247,6 +247,35 @@ describe.skipIf(!hasShared)("images composed of what is in a cache (needs ../sha
     expect(refused.code).toBe(2);
     const unbased = await stowage(["image", mirror, "--rebase"], { home: place.home });
     expect(unbased.stderr).toContain("--base-image");
+  });
+
+  test("what recipes set comes from a Spack on this machine, as the image has it; without one it says so", async () => {
+    const cache = `oci-layout:${join(shared, "oci/cache")}`;
+    const out = join(scratch.path, "loaded-by-spack");
+    const spack = join(scratch.path, "spack");
+    mkdirSync(join(spack, "lib/spack/spack"), { recursive: true });
+    mkdirSync(join(spack, "bin"));
+    const hash = "fnjwovnnel7zse6f4ljr3y6budjlpyrd";
+    // Its store is elsewhere, and its shell has paths of its own.
+    const here = `/here/greet-${hash}`;
+    const said = `export GREET_PATH=${here}/share:/home/me;\nexport GREET_MOTTO='good day';\n`;
+    writeFileSync(join(spack, "bin/spack"), `#!/bin/sh\n[ "$3" = /${hash} ] && printf "%s" "${said}"\n`, {
+      mode: 0o755,
+    });
+    const options = {
+      specs: ["greet"],
+      baseImage: glibc,
+      output: `oci:${out}:t`,
+      environmentFrom: "spack",
+    } as const;
+    const env = { ...place.env, PATH: "/usr/bin:/bin" };
+    await image(cache, imageOptions({ ...options, env: { ...env, SPACK_ROOT: spack } }));
+    const variables = (await configIn(out, "t")).config?.Env;
+    expect(variables).toContain("GREET_MOTTO=good day");
+    expect(variables).toContain(`GREET_PATH=${spackRoot}/linux-x86_64/greet-2.1.0-${hash}/share`);
+    await expect(image(cache, imageOptions({ ...options, env }))).rejects.toMatchObject({
+      code: "image.spack-missing",
+    });
   });
 
   test.each([

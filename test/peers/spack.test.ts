@@ -7,10 +7,10 @@ import { diff } from "../../src/app/graph-queries.js";
 import { load } from "../../src/app/load.js";
 import { collect, uninstall } from "../../src/app/uninstall.js";
 import { view } from "../../src/app/view.js";
-import { openStore } from "../../src/io/store/disk-store.js";
 import { parseDagHash } from "../../src/spec/dag-hash.js";
 import { hasShared, scratchDirectory, shared } from "../support/fixtures.js";
 import { installFrom } from "../support/install-from.js";
+import { writeRecipes } from "../support/spack-recipes.js";
 
 /** Root of a Spack 1.x; without one there is nobody to ask. */
 const checkout = process.env["STOWAGE_SPACK"];
@@ -51,30 +51,6 @@ async function spack(...args: readonly string[]): Promise<{ code: number; stdout
   }
 }
 
-/** Recipes that say nothing, as Spack wants one of each package that it loads. */
-async function writeRecipes(): Promise<void> {
-  const { records } = await (await openStore(root)).readDatabase();
-  const namespaces = new Set<string>();
-  for (const { spec } of records.values()) {
-    const namespace = spec.namespace ?? "builtin";
-    namespaces.add(namespace);
-    const folder = at("repos/spack_repo", namespace, "packages", spec.name.replaceAll("-", "_"));
-    mkdirSync(folder, { recursive: true });
-    const name = spec.name.replaceAll(/(?:^|-)(.)/g, (_, first: string) => first.toUpperCase());
-    writeFileSync(
-      join(folder, "package.py"),
-      `from spack.package import *\n\n\nclass ${name}(PackageBase):\n    build_system("generic")\n`,
-    );
-  }
-  for (const namespace of namespaces)
-    writeFileSync(
-      at("repos/spack_repo", namespace, "repo.yaml"),
-      `repo:\n  namespace: ${namespace}\n  api: v2.0\n`,
-    );
-  const repos = [...namespaces].map((one) => `  ${one}: ${at("repos/spack_repo", one)}\n`);
-  writeFileSync(at("scope/repos.yaml"), `repos::\n${repos.join("")}`);
-}
-
 /** `export NAME=value;` lines, each directory once and none of the host's. */
 function ownPaths(commands: string): Record<string, readonly string[]> {
   return Object.fromEntries(
@@ -91,7 +67,7 @@ describe.skipIf(checkout === undefined || !hasShared)("Spack itself, on a store 
   beforeAll(async () => {
     mkdirSync(at("scope"), { recursive: true });
     await freshStore();
-    await writeRecipes();
+    await writeRecipes(root, scratch.path);
   });
 
   test("finds all packages, and what was asked for", async () => {

@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import { type ImageOptions, image } from "../../app/image.js";
 import { rebase } from "../../app/rebase.js";
 import { Failure } from "../../base/failure.js";
@@ -22,6 +23,11 @@ export const imageCommand: CommandDefinition = {
       .option("--cmd <command>", "its arguments, in the same form")
       .option("--user <user>", "user or uid, with :group")
       .option("--workdir <dir>", "working directory")
+      .addOption(
+        new Option("--env-from <program>", "what recipes set, as this machine's spack loads it").choices([
+          "spack",
+        ]),
+      )
       .addOption(repeatable("--env <name=value>", "a variable, in which $NAME is what is there (repeatable)"))
       .addOption(repeatable("--label <name=value>", "a label (repeatable)"));
     examples(command, [
@@ -45,6 +51,7 @@ export const imageCommand: CommandDefinition = {
       tag: given.text("tag"),
       platform: given.text("platform"),
       output: given.text("output"),
+      environmentFrom: given.text("envFrom") === "spack" ? "spack" : undefined,
       variables: given.texts("env"),
       settings: {
         entrypoint: words(given, "entrypoint"),
