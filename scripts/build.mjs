@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build as bundle } from "esbuild";
+import { v8Flags } from "./v8-flags.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -41,7 +42,11 @@ async function bundleProgram() {
   const start = "src/cli/start.ts";
   const own = { ...shared, outdir: `${root}/dist/cli`, format: "cjs" };
   await Promise.all([
-    bundle({ ...own, entryPoints: { stowage: start, action: start, worker: start } }),
+    bundle({
+      ...own,
+      entryPoints: { stowage: start, action: start, worker: start },
+      define: { v8Flags: JSON.stringify(v8Flags) },
+    }),
     bundle({
       ...own,
       entryPoints: present({

@@ -1,10 +1,11 @@
 // Compiles bundles beforehand, all their functions: V8 keeps the result as bytes, which it takes again where its
-// version and its flags are the same. So the flags are set here as src/cli/start.ts sets them.
+// version and its flags are the same.
 import { readFileSync, writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
+import { v8Flags } from "./v8-flags.mjs";
 
-setFlagsFromString("--liftoff-only");
+for (const flag of v8Flags) setFlagsFromString(flag);
 for (const bundle of process.argv.slice(2)) {
   const source = readFileSync(bundle, "latin1");
   if (/[^\0-\x7f]/.test(source))

@@ -29,7 +29,7 @@ export interface TreeSink {
 }
 
 export interface FileSink {
-  /** Content, valid during the call; all together never more than the size that was told. */
+  /** Content, the sink's during the call (it may be changed); all together never more than the size that was told. */
   write(chunk: Uint8Array): void;
   /** After the last byte. */
   end(): void;

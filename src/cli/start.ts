@@ -6,9 +6,9 @@ import { Script } from "node:vm";
 // The entry of the command and, under another name, of its threads: runs the bundle beside it, by the code that V8
 // made of it when it was built. V8 takes that only if it is of its own version, and else compiles what it needs.
 
-// The HTTP client's parser is WebAssembly: optimizing it takes 100 ms of a processor, and no command runs as long as
-// to get them back (bodies go by it untouched).
-setFlagsFromString("--liftoff-only");
+/** What scripts/v8-flags.mjs lists; the build puts it here. */
+declare const v8Flags: readonly string[];
+for (const flag of v8Flags) setFlagsFromString(flag);
 
 const bundle = __filename.replace(/\.js$/, ".bundle.js");
 const compiled = `${bundle}.cache`;

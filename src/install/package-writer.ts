@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHash, hash as hashOnce } from "node:crypto";
 import type { FileSink, TreeSink } from "../archive/unpack.js";
 import { createRelocatableScanner, type Relocatable } from "../archive/relocatable.js";
 import type { OpenFile } from "../archive/files.js";
-import { relocateBinary } from "../relocate/binary.js";
+import { planBinary } from "../relocate/binary.js";
 import { relocateLink } from "../relocate/link.js";
+import { patchOver } from "../relocate/patch.js";
 import { prefixMapOf } from "../relocate/prefix-map.js";
 import type { RelocationProblem } from "../relocate/problem.js";
 import { leftoversIn } from "../relocate/scan.js";
@@ -81,7 +82,9 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   const allowed = [...aliases.values()];
   const relocated = { binary: new Set<string>(), text: new Set<string>(), links: new Set<string>() };
   const executables = new Set<string>();
+  // Memory that is used for one file after the other: new memory costs as much as what is done in it.
   let scratch = Buffer.alloc(0);
+  let longer = Buffer.alloc(0);
   const pathOf = (name: string) => (name === "" ? directory : `${directory}/${name}`);
 
   const kindOf = (name: string, found: () => Relocatable): Relocatable => {
@@ -95,10 +98,13 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   const relocate = (name: string, content: Uint8Array, kind: Relocatable): Uint8Array => {
     if (kind === "text") return relocateText(content, map) ?? content;
     if (kind === undefined) return content;
-    const result = relocateBinary(content, map, { aliases });
-    for (const problem of result.problems) problems.push({ name, ...problem });
-    for (const prefix of result.aliased) aliased.add(prefix);
-    return result.bytes ?? content;
+    const plan = planBinary(content, map, { aliases });
+    for (const problem of plan.problems) problems.push({ name, ...problem });
+    for (const prefix of plan.aliased) aliased.add(prefix);
+    return patchOver(content, plan.patches, (size) => {
+      if (longer.length < size) longer = Buffer.allocUnsafeSlow(size + 1024 * 1024);
+      return longer.subarray(0, size);
+    });
   };
 
   const writeWhole = (name: string, executable: boolean, content: Uint8Array): void => {
@@ -110,7 +116,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
     using file = create(name, executable);
     file.write(final);
     if (named && leftoversIn(final, map, { limit: 1, allowed }).length > 0) leftovers.push(name);
-    const hash = base32(createHash("sha1").update(final).digest());
+    const hash = base32(hashOnce("sha1", final, "buffer"));
     written.push({ name, type: "file", executable, hash, elf: isElf(final) });
   };
 

@@ -8,12 +8,34 @@ export interface Patch {
 
 const endOf = (patch: Patch): number => patch.offset + patch.bytes.length;
 
+const sizeAfter = (bytes: Uint8Array, patches: readonly Patch[]): number =>
+  patches.reduce((size, patch) => Math.max(size, endOf(patch)), bytes.length);
+
 /** A copy of `bytes` with patches written over it, the last one winning; gaps past the end are zero. */
 export function applyPatches(bytes: Uint8Array, patches: readonly Patch[]): Uint8Array {
-  const patched = new Uint8Array(patches.reduce((size, patch) => Math.max(size, endOf(patch)), bytes.length));
-  patched.set(bytes);
-  for (const patch of patches) patched.set(patch.bytes, patch.offset);
-  return patched;
+  return copyPatched(bytes, patches, new Uint8Array(sizeAfter(bytes, patches)));
+}
+
+/**
+ * The same without new memory for each file: over `bytes` itself, or, where they make it longer, over a copy in what
+ * `room` gives, whatever that holds.
+ */
+export function patchOver(
+  bytes: Uint8Array,
+  patches: readonly Patch[],
+  room: (size: number) => Uint8Array,
+): Uint8Array {
+  const size = sizeAfter(bytes, patches);
+  return copyPatched(bytes, patches, size === bytes.length ? bytes : room(size));
+}
+
+function copyPatched(bytes: Uint8Array, patches: readonly Patch[], to: Uint8Array): Uint8Array {
+  if (to !== bytes) {
+    to.set(bytes);
+    to.fill(0, bytes.length);
+  }
+  for (const patch of patches) to.set(patch.bytes, patch.offset);
+  return to;
 }
 
 /** The range [start, end) of the file as it is after the patches, without copying the rest of it. */
