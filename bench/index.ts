@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { indexTag, packageTag } from "../src/buildcache/tag.js";
-import { type Digest, digestOf } from "../src/oci/digest.js";
+import { digestOf } from "../src/oci/digest.js";
 import { mediaTypes } from "../src/oci/media-types.js";
 import type { SpecGraph } from "../src/spec/concrete-spec.js";
 import { indexOf, makePackages, openRepositoryFiles, writeIndex, writePackage } from "./data/packages.js";
@@ -46,7 +46,7 @@ export const prepare: Prepare = async ({ short }) => {
     demands: count === 2000 ? [{ secondsMore: 0.25 }] : [],
   });
   const gets = join(scratch, "gets");
-  writeFileSync(gets, small.read.map(([kind, digest]) => getOf(`${small.base}/${kind}/${digest}`)).join(""));
+  writeFileSync(gets, small.read.map((path) => getOf(`${small.base}/${path}`)).join(""));
   const copy = join(scratch, "index.json");
   writeFileSync(copy, large.bytes);
   const parse = `JSON.parse(require("node:fs").readFileSync(${JSON.stringify(copy)}, "utf8"))`;
@@ -95,11 +95,12 @@ function makeRepository(
     format: 5,
   };
   const files = openRepositoryFiles(registry.root, name);
-  const read: (readonly ["manifests" | "blobs", Digest])[] = [];
+  /** What --full asks for: each manifest by its tag, and each config. */
+  const read: string[] = [];
   for (const [i, spec] of packages.entries()) {
     if (whole || i >= count) {
-      const { manifest, config } = writePackage(files, graph, spec);
-      read.push(["manifests", manifest], ["blobs", config]);
+      const config = writePackage(files, graph, spec);
+      read.push(`manifests/${packageTag(spec)}`, `blobs/${config}`);
     } else files.setTag(packageTag(spec), digestOf(new Uint8Array()));
   }
   const bytes = indexOf(packages.slice(0, count));

@@ -111,12 +111,8 @@ export function openRepositoryFiles(root: string, name: string): RepositoryFiles
   };
 }
 
-/** Writes a package as a push does, with a layer of no meaning; gives manifest and config, which an index is made of. */
-export function writePackage(
-  files: RepositoryFiles,
-  graph: SpecGraph,
-  root: ConcreteSpec,
-): { readonly manifest: Digest; readonly config: Digest } {
+/** Writes a package as a push does, with a layer of no meaning; gives its config. */
+export function writePackage(files: RepositoryFiles, graph: SpecGraph, root: ConcreteSpec): Digest {
   const closure = [...topologicalOrder(graph, { roots: [root.hash] })];
   const layers = closure.toReversed().map(({ hash }) => {
     const bytes = utf8(`layer of ${hash}`);
@@ -137,7 +133,7 @@ export function writePackage(
   files.writeBlob(config.bytes);
   files.writeManifest(manifest.bytes);
   files.setTag(packageTag(root), manifest.descriptor.digest);
-  return { manifest: manifest.descriptor.digest, config: config.descriptor.digest };
+  return config.descriptor.digest;
 }
 
 /** Writes an index; gives the digests of its manifest and of its bytes. */

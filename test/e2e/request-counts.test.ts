@@ -3,7 +3,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { list, updateIndex } from "../../src/app/buildcache.js";
+import { image } from "../../src/app/image.js";
 import { install } from "../../src/app/install.js";
+import { pruneMirror } from "../../src/app/prune.js";
 import type { PushOptions } from "../../src/app/push.js";
 import { readEntry } from "../../src/buildcache/entry.js";
 import { packageTags } from "../../src/buildcache/oci-cache.js";
@@ -193,6 +195,41 @@ describe("with the six packages of greet", () => {
       "GET index": 1,
       "GET manifest": 6,
       "GET blob": 13,
+    });
+  });
+
+  test("image reads each package by two requests, and the one asked for once more", async () => {
+    await push({ updateIndex: true });
+    const home = newHome();
+    const compose = () => image(mirror, { ...home, specs: ["greet"], tag: "tool", check: false });
+    expect(await requestsOf(compose)).toEqual({
+      "HEAD index": 1,
+      "GET index": 1,
+      "GET manifest": 7,
+      "GET blob": 1 + 7,
+      // Its config and its manifest; all layers are there.
+      "HEAD blob": 1,
+      "POST upload": 1,
+      "PUT upload": 1,
+      "PUT manifest": 1,
+    });
+    expect(await requestsOf(compose)).toEqual({
+      "HEAD index": 1,
+      "GET manifest": 7,
+      "GET blob": 7,
+      "HEAD blob": 1,
+      "PUT manifest": 1,
+    });
+  });
+
+  test("prune reads each package once, by two requests, and the index", async () => {
+    await push({ updateIndex: true });
+    const prune = () => pruneMirror(mirror, { ...newHome(), keepLast: 1 });
+    expect(await requestsOf(prune)).toEqual({
+      "GET tags": 1,
+      "GET index": 1,
+      "GET manifest": 6,
+      "GET blob": 6,
     });
   });
 
