@@ -83,6 +83,7 @@ export {
   type UninstallResult,
   uninstall,
 } from "./app/uninstall.js";
+export { type CopiedPackage, type SyncOptions, type SyncResult, sync } from "./app/sync.js";
 export { type VerifiedPackage, verify } from "./app/verify.js";
 export {
   compareVersionTexts,

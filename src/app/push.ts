@@ -14,6 +14,7 @@ import { pushFiles } from "../push/push-files.js";
 import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { renewIndex, type Signing } from "../trust/signing-repository.js";
+import { assertUnsigned } from "./assert-unsigned.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { writeDigestFile } from "./digest-file.js";
 import { imageTag } from "./image.js";
@@ -193,28 +194,23 @@ const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageNa
 });
 
 /** @throws Failure `push.images-unsupported`, `push.unsigned` */
-function assertFiles({ name, signed }: Mirror, { baseImage, tag, digestFile, unsigned }: PushOptions): void {
+function assertFiles(mirror: Mirror, { baseImage, tag, digestFile, unsigned }: PushOptions): void {
   const [option] = [
     ...(baseImage === undefined ? [] : ["--base-image"]),
     ...(tag === undefined ? [] : ["--tag"]),
     ...(digestFile === undefined ? [] : ["--digest-file"]),
   ];
   if (option !== undefined)
-    throw new Failure("unsupported", `mirror ${name} is no registry: it has no images, so no ${option}`, {
-      code: "push.images-unsupported",
-      subject: name,
-      hint: "Images are pushed to oci://… and oci-layout:DIR.",
-    });
-  if (signed && unsigned !== true)
     throw new Failure(
-      "denied",
-      `packages of mirror ${name} must be signed, and there is no key to sign them`,
+      "unsupported",
+      `mirror ${mirror.name} is no registry: it has no images, so no ${option}`,
       {
-        code: "push.unsigned",
-        subject: name,
-        hint: "Push with --unsigned, or say that the mirror is unsigned: `stowage mirror set --unsigned NAME`.",
+        code: "push.images-unsupported",
+        subject: mirror.name,
+        hint: "Images are pushed to oci://… and oci-layout:DIR.",
       },
     );
+  assertUnsigned(mirror, { unsigned });
 }
 
 /** Of the packages that a mirror tells of those whose files are all there. */

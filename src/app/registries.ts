@@ -51,6 +51,8 @@ export interface Registries extends AsyncDisposable {
     mirror: Mirror,
     options?: { readonly open?: OpenDocument | undefined },
   ): Promise<readonly BuildCache[]>;
+  /** The repository that packages are fetched from, where the mirror is one. */
+  imageSource(mirror: Mirror): Promise<Repository | undefined>;
   /**
    * What packages are pushed to.
    * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`
@@ -144,6 +146,7 @@ export function openRegistries(context: Context): Registries {
         },
       );
     },
+    imageSource: (mirror) => openRepository(mirror, "fetch"),
     async caches(mirror, { open } = {}) {
       const repository = await openRepository(mirror, "fetch");
       if (repository !== undefined) return [ociCache(repository)];

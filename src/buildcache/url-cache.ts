@@ -66,6 +66,18 @@ export interface UrlCache extends BuildCache {
    * @throws Failure `push.tag-differs` where another of that hash is there
    */
   write(one: NewPackage, options?: WriteOptions): Promise<Digest>;
+  /**
+   * Copies a package as it is, its signature with it: what its manifest names, then the manifest.
+   * @returns its digest, and the bytes that had to be sent
+   * @throws Failure `push.tag-differs`
+   */
+  copy(
+    name: string,
+    from: UrlCache,
+    options?: Omit<WriteOptions, "sign">,
+  ): Promise<{ readonly manifest: Digest; readonly layer: Descriptor }>;
+  /** A package's manifest as it is stored. */
+  manifest(name: string, call?: Call): Promise<Uint8Array | undefined>;
   /** Deletes a package's manifest: its blobs stay, as others may need them. */
   delete(name: string, call?: Call): Promise<void>;
 }
@@ -136,6 +148,28 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
     await prepared;
   }
 
+  async function writeManifest(
+    path: string,
+    bytes: Uint8Array,
+    { force, layer, ...call }: Call & { readonly force: boolean; readonly layer: Descriptor },
+  ): Promise<Digest> {
+    if ((await store.write(path, objectOf(bytes), { ...call, replace: force })) === "written")
+      return digestOf(bytes);
+    // One that is not whole is worth nothing.
+    if (!(await holds(path, call))) {
+      await store.write(path, objectOf(bytes), call);
+      return digestOf(bytes);
+    }
+    const there = await blobsOf(path, call);
+    if (there !== undefined && blobOf(there, "tarball", subjectOf(path)).descriptor.digest === layer.digest)
+      return digestOf(bytes);
+    throw new Failure("conflict", `${subjectOf(path)} is there already, with another tarball`, {
+      code: "push.tag-differs",
+      subject: path,
+      hint: "It is left as it is; replace it with --force.",
+    });
+  }
+
   return {
     label,
     identity: `${label} 3 ${view ?? ""}`,
@@ -164,21 +198,19 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
       ];
       const plain = encodeUrlManifest(stored);
       const bytes = sign === undefined ? plain : await sign(plain);
-      if ((await store.write(path, objectOf(bytes), { ...call, replace: force })) === "written")
-        return digestOf(bytes);
-      // One that is not whole is worth nothing.
-      if (!(await holds(path, call))) {
-        await store.write(path, objectOf(bytes), call);
-        return digestOf(bytes);
-      }
-      const there = await blobsOf(path, call);
-      const known = there && blobOf(there, "tarball", subjectOf(path)).descriptor.digest;
-      if (known === digest) return digestOf(bytes);
-      throw new Failure("conflict", `${subjectOf(path)} was pushed by somebody else meanwhile`, {
-        code: "push.tag-differs",
-        subject: path,
-        hint: "It is left as it is; replace it with --force.",
-      });
+      return writeManifest(path, bytes, { ...call, force, layer });
+    },
+    manifest: (path, call) => readSmall(store, path, call),
+    async copy(path, from, { force = false, ...call } = {}) {
+      await prepare(call);
+      const bytes = await from.manifest(path, call);
+      const subject = `${from.label}/${path}`;
+      if (bytes === undefined) throw entryBroken(subject, "it is gone");
+      const stored = decodeUrlManifest(await withoutSignature(bytes, { subject }), subject);
+      for (const { descriptor } of stored)
+        await blobs.write({ descriptor, open: (inner) => from.blobs.read(descriptor, inner) }, call);
+      const layer = blobOf(stored, "tarball", subject).descriptor;
+      return { manifest: await writeManifest(path, bytes, { ...call, force, layer }), layer };
     },
     delete: (path, call) => store.delete(path, call),
     index: {
@@ -259,3 +291,5 @@ function urlIndex(store: ObjectStore, blobs: BlobStore, view: string | undefined
     },
   };
 }
+
+export const isUrlCache = (cache: BuildCache): cache is UrlCache => "blobs" in cache;

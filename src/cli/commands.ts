@@ -113,6 +113,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/buildcache-update-index.js")).buildcacheUpdateIndex,
   },
   {
+    path: ["buildcache", "sync"],
+    aliases: ["copy"],
+    summary: "copy packages from one mirror to another, of any kinds",
+    load: async () => (await import("./commands/buildcache-sync.js")).buildcacheSync,
+  },
+  {
     path: ["buildcache", "list"],
     summary: "list the packages in mirrors",
     load: async () => (await import("./commands/buildcache-list.js")).buildcacheList,

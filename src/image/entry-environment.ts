@@ -63,6 +63,16 @@ export function entryEnvironment(
 
 const isBelow = (path: string, prefix: string): boolean => path === prefix || path.startsWith(`${prefix}/`);
 
+/** Where a package was, and the directories in it, by its own image's variables. */
+export function directoriesOf(
+  entry: OciEntry,
+): { readonly prefix: string; readonly directories: ReadonlySet<string> } | undefined {
+  const variables = parseEnvironment(entry.config.config?.Env ?? []);
+  const prefix = prefixIn(variables, entry.spec.hash);
+  if (prefix === undefined) return undefined;
+  return { prefix, directories: new Set([...variables.values()].flatMap((value) => value.split(":"))) };
+}
+
 /** A prefix names its hash, as Spack's projections do; where it does not, `CMAKE_PREFIX_PATH` starts with it. */
 function prefixIn(variables: Environment, hash: DagHash): string | undefined {
   for (const value of variables.values())

@@ -6,6 +6,7 @@ import type { DagHash } from "../spec/dag-hash.js";
 
 /** What the tarball of one prefix is made from. */
 export interface PackRequest {
+  readonly hash: DagHash;
   /** For progress and messages: `greet@2.1.0/fnjwovn`. */
   readonly subject: string;
   readonly prefix: string;

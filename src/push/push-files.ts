@@ -9,8 +9,9 @@ import { nameOf, type PackagePush } from "./run.js";
 import { type Packing, sendLayer } from "./send-layer.js";
 
 export interface FilePushOptions extends Packing {
-  /** Of the store. */
+  /** With all packages; each as its own metadata tells it, where `graphOf` knows. */
   readonly graph: SpecGraph;
+  readonly graphOf?: ((hash: DagHash) => SpecGraph | undefined) | undefined;
   /** Absolute path of a prefix. */
   readonly prefixOf: (hash: DagHash) => string | undefined;
   readonly jobs: number;
@@ -20,14 +21,14 @@ export interface FilePushOptions extends Packing {
 
 /** Pushes packages to a mirror that is no registry: tarball, metadata, and the manifest that names them last. */
 export function pushFiles(cache: UrlCache, options: FilePushOptions): PackagePush {
-  const { graph, prefixOf, jobs, force, sign, signal, report } = options;
+  const { graph, graphOf, prefixOf, jobs, force, sign, signal, report } = options;
   const limit = createLimiter(jobs);
   return (planned, task) =>
     limit(async () => {
       const { spec, tag } = planned;
       const prefixes = prefixesOf(graph, spec, prefixOf);
       const { descriptor } = await sendLayer(planned, cache.blobs, { ...options, task, prefixes });
-      const one = { graph: subgraph(graph, spec.hash), layer: descriptor };
+      const one = { graph: subgraph(graphOf?.(spec.hash) ?? graph, spec.hash), layer: descriptor };
       const manifest = await cache.write(one, { force, sign, signal, report });
       report?.({ type: "finished", task, outcome: "pushed" });
       return { ...nameOf(spec), tag, manifest, layer: descriptor.digest, size: descriptor.size };

@@ -10,7 +10,7 @@ import { hasBase } from "../image/package-image.js";
 import type { Digest } from "../oci/digest.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
-import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { topologicalOrder } from "../spec/graph.js";
 import { checksImages, type ImagedPackage, type Imaging, imagePackage } from "./imaging.js";
@@ -22,6 +22,8 @@ import { type Packing, sendLayer } from "./send-layer.js";
 export interface ImagePushOptions extends Imaging, Packing {
   readonly jobs: number;
   readonly force?: boolean | undefined;
+  /** The closure of a package as its own metadata tells it; else it is taken from `graph`. */
+  readonly graphOf?: ((hash: DagHash) => SpecGraph | undefined) | undefined;
 }
 
 /**
@@ -102,7 +104,8 @@ class ImagePush {
   }
 
   async #writeManifest({ spec, tag, prefix }: PlannedPackage): Promise<Digest> {
-    const { graph, base, force = false } = this.#options;
+    const { base, force = false, graphOf } = this.#options;
+    const graph = graphOf?.(spec.hash) ?? this.#options.graph;
     const call: Call = this.#options;
     if (force && base === undefined) await this.#assertNotDegraded(tag);
     const closure = [...topologicalOrder(graph, { roots: [spec.hash], types: ["link", "run"] })]
@@ -136,7 +139,10 @@ class ImagePush {
         );
       }
     }
-    const image = await imagePackage({ spec, prefix, closure, layers }, this.#repository, this.#options);
+    const image = await imagePackage({ spec, prefix, closure, layers }, this.#repository, {
+      ...this.#options,
+      graph,
+    });
     await this.#repository.blobs.write({ ...image.config, open: () => bytesOf(image.config.bytes) }, call);
     const { digest } = image.manifest.descriptor;
     const before = force ? undefined : await this.#repository.manifests.stat(tag, call);

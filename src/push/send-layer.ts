@@ -28,7 +28,7 @@ export async function sendLayer(
 ): Promise<Layer> {
   checkInterrupted(call);
   if (task !== undefined) call.report?.({ type: "started", task });
-  const request = { subject: short(spec), prefix, storeRoot, spackPrefix, prefixes };
+  const request = { hash: spec.hash, subject: short(spec), prefix, storeRoot, spackPrefix, prefixes };
   const known = await packer.recall(request, call);
   if (known !== undefined) {
     // Made before, and sent: what names it was deleted, or a push ended before that was written.
