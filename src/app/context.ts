@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { homedir, tmpdir, userInfo } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
@@ -85,7 +85,7 @@ export interface Context extends Call {
 export async function openContext(options: StowageOptions = {}): Promise<Context> {
   const env = options.env ?? process.env;
   // A HOME that is empty names no folder, not the current one.
-  const home = options.home ?? (env["HOME"] || homedir() || userInfo().homedir);
+  const home = options.home ?? (env["HOME"] || process.env["HOME"] || account()?.homedir || "/");
   const cwd = options.cwd ?? process.cwd();
   const spack = findSpack(env);
   const environment = environmentFolder(options.environment, { env, cwd, spack });
@@ -94,7 +94,7 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     home,
     named: Object.assign(spackVariables(spack), {
       env: environment,
-      user: env["USER"] ?? userInfo().username,
+      user: env["USER"] ?? account()?.username,
       tempdir: env["TMPDIR"] ?? tmpdir(),
       user_cache_path: env["SPACK_USER_CACHE_PATH"] ?? join(home, ".spack"),
       platform: process.platform,
@@ -153,6 +153,16 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     mirrors: readMirrors,
     mirror: async (nameOrUrl) => findMirror(await readMirrors(), nameOrUrl, { variables, folder: cwd }),
   };
+}
+
+/** Who runs this; undefined in a container whose user is but a number. */
+function account(): { readonly username: string; readonly homedir: string } | undefined {
+  try {
+    return userInfo();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_SYSTEM_ERROR") return undefined;
+    throw error;
+  }
 }
 
 /** Spack's own setting; as there, one that leads nowhere counts for nothing. */

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { readEntry } from "../../src/buildcache/entry.js";
 import { packageTags } from "../../src/buildcache/oci-cache.js";
 import { openTestClient } from "../support/client.js";
 import { scratchDirectory } from "../support/fixtures.js";
+import { writeLockfile } from "../support/lockfile.js";
 import { type PushingMachine, pushingMachine } from "../support/push.js";
 import { startRegistry, type TestRegistry } from "../support/registry.js";
 
@@ -190,21 +190,10 @@ describe("the action, as GitHub's runner runs it", () => {
     await fill("locked");
     await using client = openTestClient(registry.url, { login });
     const repository = client.open("org/locked");
-    const tags = await packageTags(repository);
-    const [greet, libgreet] = ["greet-2", "libgreet-"].map((name) =>
-      [...tags.values()].find((tag) => tag.startsWith(name)),
-    );
-    const entry = greet === undefined ? undefined : await readEntry(repository, greet);
-    if (entry === undefined || libgreet === undefined) throw new Error("greet is not there");
-    const lockfile = join(scratch.path, "spack.lock");
-    const lock = {
-      _meta: { "file-type": "spack-lockfile", "lockfile-version": 6, "specfile-version": 5 },
-      roots: [{ hash: entry.spec.hash, spec: "greet" }],
-      concrete_specs: Object.fromEntries(
-        [...entry.graph.nodes].map(([hash, { node }]) => [hash, { ...node, hash }]),
-      ),
-    };
-    writeFileSync(lockfile, JSON.stringify(lock));
+    const lockfile = await writeLockfile(join(scratch.path, "locked"), { repository, name: "greet" });
+    const tags = [...(await packageTags(repository)).values()];
+    const libgreet = tags.find((tag) => tag.startsWith("libgreet-"));
+    if (libgreet === undefined) throw new Error("libgreet is not there");
     const whole = await startJob().step({ mirror: mirror("locked"), lockfile });
     expect(whole.outputs).toMatchObject({ hit: "true", hits: "6" });
 
