@@ -93,6 +93,13 @@ export {
   type VersionComparison,
   type VersionMatch,
 } from "./app/version.js";
+export {
+  type ViewRemoveOptions,
+  type ViewRemoveResult,
+  type ViewStatus,
+  viewRemove,
+  viewStatus,
+} from "./app/view-contents.js";
 export { type ViewMethod, type ViewOptions, type ViewResult, view, viewMethods } from "./app/view.js";
 export { exitCodes, Failure, type FailureDocument, type FailureKind } from "./base/failure.js";
 export type { ProgressEvent, Report, Task } from "./base/progress.js";

@@ -86,6 +86,18 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/view.js")).viewCopy,
   },
   {
+    path: ["view", "remove"],
+    aliases: ["rm"],
+    summary: "take packages out of a directory",
+    load: async () => (await import("./commands/view.js")).viewRemoveCommand,
+  },
+  {
+    path: ["view", "statlink"],
+    aliases: ["status", "check"],
+    summary: "list the packages of a directory",
+    load: async () => (await import("./commands/view.js")).viewStatusCommand,
+  },
+  {
     path: ["store", "check"],
     summary: "compare a store's database with its disk, and mend it",
     load: async () => (await import("./commands/store-check.js")).storeCheckCommand,

@@ -35,12 +35,8 @@ export function makeView(plan: ViewPlan, options: MakeViewOptions): readonly Vie
     const path = directory === "" ? root : `${root}/${directory}`;
     if (files.stat(path) === undefined) files.makeDirectory(path, 0o755);
   }
-  const prefixes = packages.flatMap(({ prefix, alias }) =>
-    [prefix, alias].flatMap((path) => (path === undefined ? [] : [[path, root] as const])),
-  );
-  const all = { binary: prefixMapOf(prefixes), text: prefixMapOf([...prefixes, [storeRoot, root]]) };
   const pythons = packages.filter(isPython);
-  const onlyPython = prefixMapOf(pythons.map(({ prefix }) => [prefix, root] as const));
+  const { all, onlyPython } = mapsOf(packages, { root, storeRoot });
   const problems: ViewProblem[] = [];
   const copied = new Map<string, string>();
   const links: ViewEntry[] = [];
@@ -52,7 +48,7 @@ export function makeView(plan: ViewPlan, options: MakeViewOptions): readonly Vie
     if (type === "symlink") links.push(entry);
     else if (method === "copy") problems.push(...copy(entry, { path, files, ...all }));
     else if (needsCopy(entry, { files, pythons })) {
-      copy(entry, { path, files, binary: prefixMapOf([]), text: onlyPython });
+      copy(entry, { path, files, ...onlyPython });
       copied.set(from, name);
     } else if (method === "hardlink") files.link(from, path);
     else files.symlink(from, path);
@@ -67,6 +63,26 @@ export function makeView(plan: ViewPlan, options: MakeViewOptions): readonly Vie
     else files.symlink(method === "symlink" ? from : target, path);
   }
   return problems;
+}
+
+/** What copies name instead of their packages: in a view of copies, and in one of links. */
+export function mapsOf(
+  packages: readonly ViewPackage[],
+  { root, storeRoot }: { readonly root: string; readonly storeRoot: string },
+): { readonly all: CopyMaps; readonly onlyPython: CopyMaps } {
+  const prefixes = packages.flatMap(({ prefix, alias }) =>
+    [prefix, alias].flatMap((path) => (path === undefined ? [] : [[path, root] as const])),
+  );
+  const pythons = packages.filter(isPython).map(({ prefix }) => [prefix, root] as const);
+  return {
+    all: { binary: prefixMapOf(prefixes), text: prefixMapOf([...prefixes, [storeRoot, root]]) },
+    onlyPython: { binary: prefixMapOf([]), text: prefixMapOf(pythons) },
+  };
+}
+
+export interface CopyMaps {
+  readonly binary: PrefixMap;
+  readonly text: PrefixMap;
 }
 
 const isPython = ({ spec: { name } }: ViewPackage): boolean => name === "python" || name === "python-venv";
@@ -85,22 +101,30 @@ function needsCopy(
   return line.startsWith("#!") && pythons.some(({ prefix }) => line.includes(`${prefix}/`));
 }
 
-interface Copying {
+interface Copying extends CopyMaps {
   readonly path: string;
   readonly files: Files;
-  readonly binary: PrefixMap;
-  readonly text: PrefixMap;
 }
 
-function copy({ name, from }: ViewEntry, { path, files, binary, text }: Copying): readonly ViewProblem[] {
-  const content = readWhole(from, files);
+type Copied = Pick<ViewEntry, "name" | "from">;
+
+function copy(entry: Copied, { path, files, ...maps }: Copying): readonly ViewProblem[] {
+  const { bytes, problems } = copied(entry, files, maps);
   using file = files.create(path, 0o600);
-  const isMetadata = name.startsWith(".spack/");
-  const moved =
-    isMetadata || !content.includes(0)
-      ? { bytes: isMetadata ? undefined : relocateText(content, text), problems: [] }
-      : relocateBinary(content, binary);
-  file.write(moved.bytes ?? content);
-  file.chmod(files.stat(from)?.mode ?? 0o644);
-  return moved.problems.map((problem) => ({ name, text: problem.text }));
+  file.write(bytes);
+  file.chmod(files.stat(entry.from)?.mode ?? 0o644);
+  return problems;
+}
+
+/** What a copy of a package's file is. */
+export function copied(
+  { name, from }: Copied,
+  files: Files,
+  { binary, text }: CopyMaps,
+): { readonly bytes: Uint8Array; readonly problems: readonly ViewProblem[] } {
+  const content = readWhole(from, files);
+  if (name.startsWith(".spack/")) return { bytes: content, problems: [] };
+  if (!content.includes(0)) return { bytes: relocateText(content, text) ?? content, problems: [] };
+  const { bytes = content, problems } = relocateBinary(content, binary);
+  return { bytes, problems: problems.map((problem) => ({ name, text: problem.text })) };
 }

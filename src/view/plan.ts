@@ -46,7 +46,8 @@ export interface ViewPlan {
   readonly conflicts: readonly ViewConflict[];
 }
 
-const metadata = ".spack";
+/** Where a prefix and a view have what tells of packages. */
+export const metadata = ".spack";
 
 /**
  * Plans how packages share one directory, as Spack's views do: each keeps its own layout, and its metadata is in
@@ -111,8 +112,8 @@ function specsLast(entries: readonly ViewEntry[]): readonly ViewEntry[] {
   return [...entries.filter((entry) => !isSpec(entry)), ...entries.filter(isSpec)];
 }
 
-/** The package of a name that is in a view. */
-function packageIn(root: string, name: string, files: Files): ConcreteSpec | undefined {
+/** The package of a name that is in a view; undefined where its links lead nowhere. */
+export function packageIn(root: string, name: string, files: Files): ConcreteSpec | undefined {
   const path = `${root}/${specFile(name)}`;
   const there = files.stat(path);
   if (there === undefined) return undefined;

@@ -13,6 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { view } from "../../src/app/view.js";
+import { viewRemove, viewStatus } from "../../src/app/view-contents.js";
 import { systemFiles } from "../../src/io/system/files.js";
 import { parseDagHash } from "../../src/spec/dag-hash.js";
 import { encodeSpecFile } from "../../src/spec/spec-file.js";
@@ -143,6 +144,27 @@ describe.skipIf(!hasShared)("a view of what is installed", () => {
       for (const line of said.trim().split("\n")) expect(line.replace(/^\/+/, "/")).toBe(plan.root);
     }
     expect((await view(plan.root, ["greet"], { ...options, method })).plan.entries).toEqual([]);
+  });
+
+  test.each(viewMethods)("%s: packages go with what needs them, and nothing else does", async (method) => {
+    const directory = at(`emptied-${method}`);
+    await view(directory, ["greet"], { ...options, method });
+    writeFileSync(join(directory, "bin/mine"), "my own");
+    const { packages } = await viewStatus(directory, [], options);
+    expect(packages.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["bzip2", "gcc-runtime", "greet", "greet-data", "libgreet", "zlib"]),
+    );
+    await expect(viewRemove(directory, ["zlib"], { ...options, dependents: false })).rejects.toMatchObject({
+      code: "view.needed",
+    });
+    expect((await viewStatus(directory, [], options)).packages).toHaveLength(packages.length);
+    const bzip2 = await viewRemove(directory, ["bzip2"], { ...options, dependencies: false });
+    expect(bzip2.removed.map(({ name }) => name).sort()).toEqual(["bzip2", "greet"]);
+    expect(bzip2.kept).toEqual([]);
+    expect(existsSync(join(directory, "bin/greet"))).toBe(false);
+    const rest = await viewRemove(directory, [], { ...options, all: true });
+    expect([rest.removed.length, rest.kept]).toEqual([packages.length - 2, []]);
+    expect(readdirSync(directory, { recursive: true }).sort()).toEqual(["bin", "bin/mine"]);
   });
 
   test("packages can be left out, and a conflict stops it before anything is written", async () => {
