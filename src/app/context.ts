@@ -41,6 +41,8 @@ export interface StowageOptions extends Call, ConnectionOptions {
   readonly jobs?: number | undefined;
   /** `false`: take what should be signed without checking that it is. */
   readonly checkSignature?: boolean | undefined;
+  /** A file of trusted OpenPGP keys, instead of Spack's keyring. */
+  readonly keyring?: string | undefined;
   /** Logins for registries (`ghcr.io`), which go before all others that are not a mirror's own. */
   readonly logins?: readonly Login[] | undefined;
 }
@@ -58,6 +60,7 @@ export interface Context extends Call {
   readonly cwd: string;
   readonly jobs: number | undefined;
   readonly checkSignature: boolean;
+  readonly keyring: string | undefined;
   readonly connection: ConnectionOptions;
   readonly logins: readonly Login[];
   readonly configuration: Configuration;
@@ -122,6 +125,7 @@ export async function openContext(options: StowageOptions = {}): Promise<Context
     cwd,
     jobs: options.jobs,
     checkSignature: options.checkSignature ?? true,
+    keyring: options.keyring === undefined ? undefined : resolve(cwd, options.keyring),
     connection: {
       insecure: options.insecure ?? flagAt(config, ["verify_ssl"]) === false,
       ca: options.ca ?? env["SSL_CERT_FILE"] ?? certificatesIn(config, variables),

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Gpg } from "../io/gpg/gpg.js";
 import { openVerifier } from "../io/gpg/verifier.js";
 import { systemClock } from "../io/system/clock.js";
@@ -12,13 +12,6 @@ export function gpgOf({ env, home, spack }: Context): Gpg {
   return { home: named || own, env };
 }
 
-/** Verifies clearsigned documents by the keys that are trusted here, or by those in a file. */
-export function openDocumentVerifier(
-  context: Context,
-  { keyring }: { readonly keyring?: string | undefined } = {},
-): DocumentVerifier & AsyncDisposable {
-  return openVerifier(gpgOf(context), {
-    clock: systemClock,
-    keyring: keyring === undefined ? undefined : resolve(context.cwd, keyring),
-  });
-}
+/** Verifies clearsigned documents by the keys that are trusted here: in `--keyring`, else in Spack's. */
+export const openDocumentVerifier = (context: Context): DocumentVerifier & AsyncDisposable =>
+  openVerifier(gpgOf(context), { clock: systemClock, keyring: context.keyring });

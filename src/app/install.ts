@@ -26,7 +26,7 @@ import { type Asked, askedRoots, nameOf } from "./asked-roots.js";
 import { remembering } from "./available.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { installWorkers } from "./install-workers.js";
-import { holdsImages, openRegistries } from "./registries.js";
+import { openRegistries } from "./registries.js";
 
 export interface InstallOptions extends StowageOptions {
   /** Only from this mirror, instead of all that packages are fetched from, in their order. */
@@ -84,10 +84,9 @@ export async function install(
   const context = await openContext(options);
   const call: Call = { signal: context.signal, report: context.report };
   const mirrors = await mirrorsToUse(context, options.mirror);
-  const unchecked = mirrors
-    .filter((mirror) => mirror.signed && !(context.checkSignature && holdsImages(mirror)))
-    .map(({ name }) => name);
-  if (unchecked.length > 0 && context.checkSignature) throw signaturesUnchecked(unchecked);
+  const unchecked = context.checkSignature
+    ? []
+    : mirrors.filter((mirror) => mirror.signed).map(({ name }) => name);
   await using registries = openRegistries(context);
   const caches: BuildCache[] = [];
   for (const mirror of mirrors) caches.push(...(await registries.caches(mirror)));
@@ -179,17 +178,6 @@ async function mirrorsToUse(context: Context, only: string | undefined): Promise
     hint: "Run `stowage mirror add NAME URL`.",
   });
 }
-
-const signaturesUnchecked = (mirrors: readonly string[]): Failure =>
-  new Failure(
-    "unsupported",
-    `packages of ${mirrors.join(", ")} must be signed, and signatures cannot be checked`,
-    {
-      code: "install.signature-unchecked",
-      subject: mirrors[0],
-      hint: "Give --no-check-signature if you trust the registry, or `stowage mirror set --unsigned NAME`.",
-    },
-  );
 
 /** Adds what was asked for and is there, so that no mirror had to be asked. */
 function withPresent(plan: InstallPlan, { present, explicit }: Asked, { records }: Database): InstallPlan {

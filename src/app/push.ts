@@ -5,8 +5,10 @@ import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { type IndexResult, updateIndex } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
+import type { SignDocument } from "../buildcache/signed-document.js";
 import type { UrlCache } from "../buildcache/url-cache.js";
 import { connectionOf, type Mirror } from "../config/mirror.js";
+import { openSigner } from "../io/gpg/signer.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
 import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../push/plan.js";
@@ -14,8 +16,8 @@ import { pushFiles } from "../push/push-files.js";
 import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { renewIndex, type Signing } from "../trust/signing-repository.js";
-import { assertUnsigned } from "./assert-unsigned.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
+import { gpgOf } from "./gpg.js";
 import { writeDigestFile } from "./digest-file.js";
 import { imageTag } from "./image.js";
 import type { ImageMaking } from "./image-making.js";
@@ -95,6 +97,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   await using registries = openRegistries(context);
   const destination = await registries.destination(mirror, { signing });
   if (destination.type === "files") assertFiles(mirror, options);
+  const sign = destination.type === "files" ? await gpgSigning(mirror, options, context) : undefined;
 
   const there = await destination.cache.packages(call);
   const { only, withBuildDependencies } = options;
@@ -147,7 +150,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
           recipe,
           tag,
         })
-      : await runPush(plan, (running) => pushFiles(destination.cache, { ...packing, ...running }), {
+      : await runPush(plan, (running) => pushFiles(destination.cache, { ...packing, ...running, sign }), {
           ...call,
           failFast,
         });
@@ -193,24 +196,34 @@ const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageNa
   hash,
 });
 
-/** @throws Failure `push.images-unsupported`, `push.unsigned` */
-function assertFiles(mirror: Mirror, { baseImage, tag, digestFile, unsigned }: PushOptions): void {
+/** @throws Failure `push.images-unsupported` */
+function assertFiles({ name }: Mirror, { baseImage, tag, digestFile }: PushOptions): void {
   const [option] = [
     ...(baseImage === undefined ? [] : ["--base-image"]),
     ...(tag === undefined ? [] : ["--tag"]),
     ...(digestFile === undefined ? [] : ["--digest-file"]),
   ];
   if (option !== undefined)
-    throw new Failure(
-      "unsupported",
-      `mirror ${mirror.name} is no registry: it has no images, so no ${option}`,
-      {
-        code: "push.images-unsupported",
-        subject: mirror.name,
-        hint: "Images are pushed to oci://… and oci-layout:DIR.",
-      },
-    );
-  assertUnsigned(mirror, { unsigned });
+    throw new Failure("unsupported", `mirror ${name} is no registry: it has no images, so no ${option}`, {
+      code: "push.images-unsupported",
+      subject: name,
+      hint: "Images are pushed to oci://… and oci-layout:DIR.",
+    });
+}
+
+/**
+ * What signs the packages of a mirror of files, as Spack decides it: what was said, else what the mirror says.
+ * @throws Failure `gpg.no-secret-key`, `gpg.key-ambiguous`, `gpg.key-missing`
+ */
+async function gpgSigning(
+  mirror: Mirror,
+  { sign, unsigned, key }: PushOptions,
+  context: Context,
+): Promise<SignDocument | undefined> {
+  if (key === undefined && !(sign ?? (unsigned !== true && mirror.signed))) return undefined;
+  const { signal } = context;
+  const signer = await openSigner(gpgOf(context), { key, signal });
+  return (document) => signer.sign(document, { subject: `a package of mirror ${mirror.name}`, signal });
 }
 
 /** Of the packages that a mirror tells of those whose files are all there. */

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import { redactUrl } from "../base/redact.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
+import type { ObjectStore } from "../buildcache/object-store.js";
 import { ociCache } from "../buildcache/oci-cache.js";
 import type { OpenDocument } from "../buildcache/signed-document.js";
 import { type UrlCache, urlCache } from "../buildcache/url-cache.js";
@@ -21,6 +22,7 @@ import type { Repository } from "../oci/repository.js";
 import { type Signing, signingRepository } from "../trust/signing-repository.js";
 import { openConnection } from "./connection.js";
 import type { Context } from "./context.js";
+import { openDocumentVerifier } from "./gpg.js";
 import { openObjectStore } from "./object-stores.js";
 import { openTrust } from "./trust.js";
 
@@ -44,13 +46,11 @@ export interface Registries extends AsyncDisposable {
    */
   repository(mirror: Mirror, direction: Direction, options?: RepositoryOptions): Promise<Repository>;
   /**
-   * What the packages of a mirror are read from: one build cache for each layout that it has.
+   * What the packages of a mirror are read from: one build cache for each layout that it has. Out of a signed mirror
+   * of files comes no package whose signature is not good.
    * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`, `mirror.missing`
    */
-  caches(
-    mirror: Mirror,
-    options?: { readonly open?: OpenDocument | undefined },
-  ): Promise<readonly BuildCache[]>;
+  caches(mirror: Mirror): Promise<readonly BuildCache[]>;
   /** The repository that packages are fetched from, where the mirror is one. */
   imageSource(mirror: Mirror): Promise<Repository | undefined>;
   /**
@@ -58,6 +58,11 @@ export interface Registries extends AsyncDisposable {
    * @throws Failure `mirror.kind-unsupported`, `mirror.one-way`
    */
   destination(mirror: Mirror, options?: Pick<RepositoryOptions, "signing">): Promise<Destination>;
+  /**
+   * The files of a mirror that is no registry.
+   * @throws Failure `mirror.one-way`, `mirror.kind-unsupported`, `mirror.missing`
+   */
+  files(mirror: Mirror, direction: Direction): Promise<ObjectStore>;
   /**
    * An image by what people write: `debian:12`, `oci://…`, `oci+http://…`, or `oci:DIR[:TAG]` for a layout on disk.
    * It verifies, where trust.yaml or policy.json have a policy for it.
@@ -90,6 +95,20 @@ export function openRegistries(context: Context): Registries {
   const client = openConnection(context, logins);
 
   const trust = openTrust(context);
+  const verifier = openDocumentVerifier(context);
+  const openSigned: OpenDocument = async (document, { subject }) =>
+    (await verifier.open(document, { subject, signal: context.signal })).text;
+
+  /** Whether signatures count; where they should and do not, that is said. */
+  function checksSignatures(mirror: Mirror): boolean {
+    if (!mirror.signed || context.checkSignature) return mirror.signed;
+    context.report?.({
+      type: "note",
+      level: "warning",
+      message: `what ${mirror.name} has should be signed: NO SIGNATURE IS CHECKED`,
+    });
+    return false;
+  }
 
   async function openRepository(
     mirror: Mirror,
@@ -99,14 +118,7 @@ export function openRegistries(context: Context): Registries {
     const plain = await openPlain(mirror, direction);
     if (plain === undefined) return undefined;
     const repository = signing === undefined ? plain : signingRepository(plain, signing);
-    if (!checked || !mirror.signed) return repository;
-    if (context.checkSignature) return trust.guardMirror(mirror, repository);
-    context.report?.({
-      type: "note",
-      level: "warning",
-      message: `what ${mirror.name} has should be signed: NO SIGNATURE IS CHECKED`,
-    });
-    return repository;
+    return checked && checksSignatures(mirror) ? trust.guardMirror(mirror, repository) : repository;
   }
 
   async function openPlain(mirror: Mirror, direction: Direction): Promise<Repository | undefined> {
@@ -147,10 +159,11 @@ export function openRegistries(context: Context): Registries {
       );
     },
     imageSource: (mirror) => openRepository(mirror, "fetch"),
-    async caches(mirror, { open } = {}) {
+    async caches(mirror) {
       const repository = await openRepository(mirror, "fetch");
       if (repository !== undefined) return [ociCache(repository)];
       const store = await openObjectStore(mirror, { direction: "fetch", context, client, logins });
+      const open = checksSignatures(mirror) ? openSigned : undefined;
       return await openUrlCaches(store, { open, view: connectionOf(mirror, "fetch").view });
     },
     async destination(mirror, options) {
@@ -159,6 +172,7 @@ export function openRegistries(context: Context): Registries {
       const store = await openObjectStore(mirror, { direction: "push", context, client, logins });
       return { type: "files", cache: urlCache(store, { view: connectionOf(mirror, "push").view }) };
     },
+    files: (mirror, direction) => openObjectStore(mirror, { direction, context, client, logins }),
     async image(text, { checked = context.checkSignature } = {}) {
       const guard = async (repository: Repository): Promise<Repository> =>
         checked ? trust.guardImage(repository) : repository;
@@ -176,6 +190,9 @@ export function openRegistries(context: Context): Registries {
         : { scheme: "https" as const, ...parseImageReference(text.replace(/^docker:\/\//, "")) };
       return { repository: await guard(openRemoteRepository(where, client)), reference: where };
     },
-    [Symbol.asyncDispose]: () => client.close(),
+    async [Symbol.asyncDispose]() {
+      await verifier[Symbol.asyncDispose]();
+      await client.close();
+    },
   };
 }

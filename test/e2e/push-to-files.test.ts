@@ -57,10 +57,12 @@ test("push() mends a package of which a blob is cut short or gone", async () => 
   expect(existsSync(gone ?? "")).toBe(true);
 });
 
-test("push() refuses to write unsigned packages to a mirror of signed ones, unless told to", async () => {
+test("push() refuses to write to a mirror of signed packages without a key, unless told to", async () => {
   using machine = pushingMachine();
   const mirror = join(machine.path, "mirror");
-  await expect(machine.push(mirror, { specs: ["greet"] })).rejects.toMatchObject({ code: "push.unsigned" });
+  await expect(machine.push(mirror, { specs: ["greet"] })).rejects.toMatchObject({
+    code: "gpg.no-secret-key",
+  });
   expect(existsSync(mirror)).toBe(false);
 });
 

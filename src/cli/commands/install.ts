@@ -30,6 +30,7 @@ export const installCommand: CommandDefinition = {
       .option("--no-locks", "take no locks: nobody else uses the store")
       .option("--no-cache", "keep no downloads, and use none that were kept")
       .option("--no-host-compatible", "packages may be for another machine than this one")
+      .option("--keyring <file>", "trust the OpenPGP keys in this file instead of Spack's keyring")
       .option("-j, --jobs <n>", "how many packages to unpack at once");
     accept(command, ["--cache-only", "--use-cache", "-u, --unsigned", "-y, --yes-to-all"]);
     const fromSource = "packages come from build caches only";
@@ -65,6 +66,7 @@ export const installCommand: CommandDefinition = {
       groups: given.texts("group").length === 0 ? undefined : given.texts("group"),
       cache: given.flag("cache"),
       hostCompatible: given.flag("hostCompatible"),
+      keyring: given.text("keyring"),
       checkSignature: given.flag("unsigned") === true ? false : options.checkSignature,
     });
     const warn = (text: string) => terminal.err(`${terminal.paintErr("yellow", "warning:")} ${text}\n`);
