@@ -21,6 +21,20 @@ export { configSection, type SectionResult } from "./app/config.js";
 export type { StowageOptions } from "./app/context.js";
 export { type FindOptions, type FindResult, type FoundPackage, find } from "./app/find.js";
 export {
+  createGpgKey,
+  exportGpgKeys,
+  listGpgKeys,
+  type MirrorKey,
+  mirrorKeys,
+  publishGpgKeys,
+  signDocument,
+  type TrustOptions,
+  trustDefaultKeys,
+  trustKeyFile,
+  untrustKeys,
+  verifyDocument,
+} from "./app/gpg-keys.js";
+export {
   type DiffResult,
   diff,
   type Reason,
@@ -108,5 +122,7 @@ export type { Access, Connection, Direction, Mirror } from "./config/mirror.js";
 export type { AccessChange, MirrorChange } from "./config/mirror-change.js";
 export type { ImageSettings } from "./image/compose.js";
 export type { FailedPackage, PackageName, PushedPackage } from "./push/run.js";
+export type { GpgKey } from "./trust/gpg-key.js";
+export type { OpenPgpSigner } from "./trust/openpgp.js";
 export type { ConcreteSpec, Dependency, DependencyType, SpecGraph } from "./spec/concrete-spec.js";
 export type { DagHash } from "./spec/dag-hash.js";

@@ -248,7 +248,7 @@ export async function readSmall(
 }
 
 /** The content of a blob, decompressed. */
-async function readBlob(
+export async function readBlob(
   blobs: BlobStore,
   { descriptor, compression }: StoredBlob,
   { subject, limit = metadataLimit, ...call }: Call & { readonly subject: string; readonly limit?: number },

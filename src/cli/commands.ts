@@ -5,6 +5,7 @@ export const groups: Readonly<Record<string, string>> = {
   mirror: "manage mirrors",
   store: "check and mend an install tree",
   buildcache: "put packages into build caches, list them, take them out",
+  gpg: "sign, and say whose signatures are good, as Spack's keyring has it",
   auth: "look into logins",
   key: "make and show keys that sign",
   signature: "look into signatures",
@@ -139,6 +140,56 @@ export const commands: readonly CommandEntry[] = [
     path: ["buildcache", "prune"],
     summary: "take packages out of a mirror that nothing needs any more",
     load: async () => (await import("./commands/buildcache-prune.js")).buildcachePrune,
+  },
+  {
+    path: ["buildcache", "keys"],
+    summary: "list the keys that mirrors publish, and trust them",
+    load: async () => (await import("./commands/gpg.js")).buildcacheKeys,
+  },
+  {
+    path: ["gpg", "trust"],
+    summary: "trust the keys in a file",
+    load: async () => (await import("./commands/gpg.js")).gpgTrust,
+  },
+  {
+    path: ["gpg", "untrust"],
+    summary: "take keys out of the keyring",
+    load: async () => (await import("./commands/gpg.js")).gpgUntrust,
+  },
+  {
+    path: ["gpg", "list"],
+    summary: "list the keys of the keyring",
+    load: async () => (await import("./commands/gpg.js")).gpgList,
+  },
+  {
+    path: ["gpg", "create"],
+    summary: "make a key to sign with",
+    load: async () => (await import("./commands/gpg.js")).gpgCreate,
+  },
+  {
+    path: ["gpg", "init"],
+    summary: "trust the keys that come with Spack",
+    load: async () => (await import("./commands/gpg.js")).gpgInit,
+  },
+  {
+    path: ["gpg", "export"],
+    summary: "write keys to a file",
+    load: async () => (await import("./commands/gpg.js")).gpgExport,
+  },
+  {
+    path: ["gpg", "publish"],
+    summary: "publish public keys in a mirror",
+    load: async () => (await import("./commands/gpg.js")).gpgPublish,
+  },
+  {
+    path: ["gpg", "verify"],
+    summary: "say whose signatures a document carries",
+    load: async () => (await import("./commands/gpg.js")).gpgVerify,
+  },
+  {
+    path: ["gpg", "sign"],
+    summary: "clearsign a file",
+    load: async () => (await import("./commands/gpg.js")).gpgSign,
   },
   {
     path: ["image"],
