@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import type { OciEntry } from "../buildcache/entry.js";
+import { ociCache } from "../buildcache/oci-cache.js";
 import { type BuiltImage, writeImage } from "../image/build-image.js";
 import { platformOf } from "../image/compose.js";
 import { openLayout } from "../io/registry/layout.js";
@@ -13,12 +14,12 @@ import type { DagHash } from "../spec/dag-hash.js";
 import { openContext, type StowageOptions } from "./context.js";
 import { buildOf, type ImageDetails, type ImageMaking, rootReader } from "./image-making.js";
 import { parseOutput, writeArchive } from "./image-output.js";
-import { ociCache } from "../buildcache/oci-cache.js";
 import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
 import { openRegistries } from "./registries.js";
+import { signingFor, type WriteSigning } from "./signing.js";
 
-export interface ImageOptions extends ImageMaking, ImageDetails, StowageOptions {
+export interface ImageOptions extends ImageMaking, ImageDetails, WriteSigning, StowageOptions {
   /** Packages of the mirror: `hdf5+mpi`, `/7i7xbvp`. */
   readonly specs: readonly string[];
   /** Tag of the image in the mirror, and what it is called in an `output` that does not say. */
@@ -58,8 +59,12 @@ export async function image(mirrorName: string, options: ImageOptions): Promise<
       hint: "Name the packages it shall have: `stowage image MIRROR SPEC… --tag NAME`.",
     });
   const mirror = await context.mirror(mirrorName);
+  // An image need not be signed where packages must be: it is no package, and images have policies of their own.
+  const signing =
+    output === undefined ? await signingFor({ ...options, unsigned: true }, { mirror, context }) : undefined;
   await using registries = openRegistries(context);
-  const repository = await registries.repository(mirror, output === undefined ? "push" : "fetch");
+  const direction = output === undefined ? "push" : "fetch";
+  const repository = await registries.repository(mirror, direction, { signing });
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const resolver = createRootResolver([ociCache(repository)], {
     ...call,

@@ -15,7 +15,7 @@ import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../pus
 import { pushFiles } from "../push/push-files.js";
 import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { renewIndex, type Signing } from "../trust/signing-repository.js";
+import { renewIndex } from "../trust/signing-repository.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { gpgOf } from "./gpg.js";
 import { writeDigestFile } from "./digest-file.js";
@@ -27,11 +27,9 @@ import { type PushedImages, pushAsImages } from "./push-images.js";
 import { exclusions, pushRoots } from "./push-roots.js";
 import { recipeIn } from "./recipe.js";
 import { holdsImages, openRegistries } from "./registries.js";
-import { openSigning, type SigningOptions } from "./signing.js";
+import { signingFor, type WriteSigning } from "./signing.js";
 
-export interface PushOptions extends ImageMaking, SigningOptions, StowageOptions {
-  /** Sign what is written, before a tag names it; given by itself where a key is. */
-  readonly sign?: boolean | undefined;
+export interface PushOptions extends ImageMaking, WriteSigning, StowageOptions {
   /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
   readonly specs?: readonly string[] | undefined;
   /** Of the environment only the roots in these groups. */
@@ -57,8 +55,6 @@ export interface PushOptions extends ImageMaking, SigningOptions, StowageOptions
   readonly compressionLevel?: number | undefined;
   /** The store's paths are below this directory: a container's file system, a backup. */
   readonly sysroot?: string | undefined;
-  /** Push without signatures to a mirror that says that its packages are signed. */
-  readonly unsigned?: boolean | undefined;
 }
 
 export interface PushResult extends RunResult {
@@ -88,7 +84,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     });
   const tag = options.tag === undefined ? undefined : imageTag(options.tag);
   const mirror = await context.mirror(mirrorName);
-  const signing = holdsImages(mirror) ? await signingFor(mirror, options, context) : undefined;
+  const signing = holdsImages(mirror) ? await signingFor(options, { mirror, context }) : undefined;
   const { store, root, locate } = await openInstalled(context, options.sysroot);
   const database = await store.readDatabase(call);
   const { specs, groups } = options;
@@ -169,25 +165,6 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     });
   const { rebased = [], image } = result;
   return { mirror: mirror.name, ...result, missing, rebased, image, index };
-}
-
-/** @throws Failure `push.unsigned`, `sign.*`, `key.*` */
-async function signingFor(
-  mirror: Mirror,
-  options: PushOptions,
-  context: Context,
-): Promise<Signing | undefined> {
-  if (options.sign ?? options.key !== undefined) return openSigning(options, { context, mirror });
-  if (!mirror.signed || options.unsigned === true) return undefined;
-  throw new Failure(
-    "denied",
-    `packages of mirror ${mirror.name} must be signed, and there is no key to sign them`,
-    {
-      code: "push.unsigned",
-      subject: mirror.name,
-      hint: "Give --key FILE, or --sign in a job that has a token; --unsigned pushes what nobody will install.",
-    },
-  );
 }
 
 const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({

@@ -14,8 +14,9 @@ import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
 import { createLayerTools } from "./layer-tools.js";
 import { openRegistries } from "./registries.js";
+import { signingFor, type WriteSigning } from "./signing.js";
 
-export interface RebaseOptions extends ImageMaking, StowageOptions {
+export interface RebaseOptions extends ImageMaking, WriteSigning, StowageOptions {
   readonly baseImage: string;
   /** Packages of the mirror; none: all. */
   readonly specs?: readonly string[] | undefined;
@@ -40,8 +41,9 @@ export async function rebase(mirrorName: string, options: RebaseOptions): Promis
   const context = await openContext(options);
   const call: Call = { signal: context.signal, report: context.report };
   const mirror = await context.mirror(mirrorName);
+  const signing = await signingFor(options, { mirror, context });
   await using registries = openRegistries(context);
-  const repository = await registries.repository(mirror, "push");
+  const repository = await registries.repository(mirror, "push", { signing });
   const jobs = context.jobs ?? availableParallelism();
   const wanted: EntryRequest[] = [];
   const resolver = createRootResolver([ociCache(repository)], {

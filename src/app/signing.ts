@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
+import { utf8 } from "../base/bytes.js";
 import { Failure } from "../base/failure.js";
 import { indexTag } from "../buildcache/tag.js";
 import type { Mirror } from "../config/mirror.js";
 import { keylessSigner, publicServices } from "../io/sigstore/keyless-signer.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
-import { utf8 } from "../base/bytes.js";
 import { openPrivateKey } from "../trust/key.js";
 import { type SignatureFormat, signatureFormats } from "../trust/sign.js";
 import { keySigner, type Signer } from "../trust/signer.js";
@@ -53,6 +53,35 @@ export async function openSigning(
       certificates: trusted?.certificates,
     },
   };
+}
+
+/** What verbs take that write to a mirror. */
+export interface WriteSigning extends SigningOptions {
+  /** Sign what is written, before a tag names it; given by itself where a key is. */
+  readonly sign?: boolean | undefined;
+  /** Write without signatures to a mirror that says that its packages are signed. */
+  readonly unsigned?: boolean | undefined;
+}
+
+/**
+ * What signs, where something does. Packages without signatures in a signed mirror would be of use to nobody.
+ * @throws Failure `push.unsigned`, `sign.*`, `key.*`
+ */
+export async function signingFor(
+  options: WriteSigning,
+  { context, mirror }: { readonly context: Context; readonly mirror: Mirror },
+): Promise<Signing | undefined> {
+  if (options.sign ?? options.key !== undefined) return openSigning(options, { context, mirror });
+  if (!mirror.signed || options.unsigned === true) return undefined;
+  throw new Failure(
+    "denied",
+    `what is written to mirror ${mirror.name} must be signed, and there is no key to sign it`,
+    {
+      code: "push.unsigned",
+      subject: mirror.name,
+      hint: "Give --key FILE, or --sign in a job that has a token; --unsigned writes what nobody will install.",
+    },
+  );
 }
 
 /** @throws Failure `key.*`, `sign.key-missing` */

@@ -15,8 +15,10 @@ export function addSigningOptions(command: Command): void {
 
 /** Who signs, and how. */
 export function addKeyOptions(command: Command): void {
+  // Spack's `prune` has another -k.
+  const short = command.options.some((option) => option.short === "-k") ? "" : "-k, ";
   command
-    .option("-k, --key <key>", "private key that signs: a PEM file, encrypted or not, or env://NAME")
+    .option(`${short}--key <key>`, "private key that signs: a PEM file, encrypted or not, or env://NAME")
     .addOption(
       repeatable("--signature-format <format>", "how signatures are stored (else cosign2 for a key)", [
         "cosign2",

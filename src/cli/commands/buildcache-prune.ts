@@ -1,6 +1,7 @@
 import { type PrunedPackage, pruneMirror } from "../../app/prune.js";
 import { type CommandDefinition, examples, repeatable } from "../command.js";
 import { formatSize, plural } from "../format.js";
+import { addSigningOptions, signingOptions } from "../signing-options.js";
 
 export const buildcachePrune: CommandDefinition = {
   define(command) {
@@ -26,6 +27,8 @@ export const buildcachePrune: CommandDefinition = {
         "signatures go whose packages are gone. Images and other tags that are no packages always stay.",
       ].join("\n"),
     );
+    addSigningOptions(command);
+    command.option("-u, --unsigned", "leave the index of a mirror of signed packages without a signature");
     examples(command, [
       ["stowage buildcache prune --keep-env . --dry-run ci", "what the environment here does not need"],
       ["stowage buildcache prune --keep-env . --older-than 30d ci", "of that what is older than 30 days"],
@@ -35,6 +38,8 @@ export const buildcachePrune: CommandDefinition = {
   async run({ given, options, terminal }) {
     const result = await pruneMirror(given.argument(0), {
       ...options,
+      ...signingOptions(given, terminal),
+      unsigned: given.flag("unsigned"),
       keepEnvironments: given.texts("keepEnv"),
       keepList: given.text("keeplist"),
       keepLast: given.count("keepLast"),

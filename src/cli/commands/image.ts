@@ -1,10 +1,11 @@
 import { Option } from "commander";
-import { type ImageOptions, image } from "../../app/image.js";
-import { rebase } from "../../app/rebase.js";
+import { image } from "../../app/image.js";
+import { type RebaseOptions, rebase } from "../../app/rebase.js";
 import { Failure } from "../../base/failure.js";
 import { type Answer, type CommandDefinition, examples, repeatable } from "../command.js";
 import { formatSize, plural } from "../format.js";
 import type { Given } from "../given.js";
+import { addSigningOptions, signingOptions } from "../signing-options.js";
 
 export const imageCommand: CommandDefinition = {
   define(command) {
@@ -30,6 +31,12 @@ export const imageCommand: CommandDefinition = {
       )
       .addOption(repeatable("--env <name=value>", "a variable, in which $NAME is what is there (repeatable)"))
       .addOption(repeatable("--label <name=value>", "a label (repeatable)"));
+    command.optionsGroup("Signatures:");
+    addSigningOptions(command);
+    command.option(
+      "-u, --unsigned",
+      "with --rebase: write to a mirror of signed packages without signatures",
+    );
     examples(command, [
       ["stowage image cache python py-numpy --tag science --base-image debian:12", "two packages"],
       ["stowage image cache greet --tag greet --base-image oci:base:12", "over a layout on disk"],
@@ -37,9 +44,11 @@ export const imageCommand: CommandDefinition = {
       ["stowage image cache --rebase --base-image debian:12", "another base for all that is there"],
     ]);
   },
-  async run({ given, options }) {
+  async run({ given, options, terminal }) {
     const making = {
       ...options,
+      ...signingOptions(given, terminal),
+      unsigned: given.flag("unsigned"),
       maxLayers: given.count("maxLayers", 2),
       check: given.flag("check"),
       specs: given.specs(1),
@@ -74,10 +83,7 @@ export const imageCommand: CommandDefinition = {
   },
 };
 
-async function rebaseAnswer(
-  given: Given,
-  making: Pick<ImageOptions, "specs" | "maxLayers" | "check">,
-): Promise<Answer> {
+async function rebaseAnswer(given: Given, making: Omit<RebaseOptions, "baseImage">): Promise<Answer> {
   const baseImage = given.text("baseImage");
   if (baseImage === undefined)
     throw new Failure("usage", "--rebase needs a base image", {
