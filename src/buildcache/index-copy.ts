@@ -74,7 +74,7 @@ export function openIndexCopy(
   if (digestOf(content) !== digest) return undefined;
   const tableLength = Number(length);
   const table = textOf(content.subarray(0, tableLength)) ?? "";
-  const copy: Copy = { lines: table === "" ? [] : table.split("\n"), content, subject };
+  const copy: Copy = { lines: table === "" ? [] : table.split("\n"), content, subject, edges: new Map() };
 
   const nodes = new Map<DagHash, ConcreteSpec>();
   const present = new Set<DagHash>();
@@ -96,6 +96,8 @@ interface Copy {
   readonly lines: readonly string[];
   readonly content: Uint8Array;
   readonly subject: string;
+  /** By their text: many packages need the same one in the same way. */
+  readonly edges: Map<string, Dependency>;
 }
 
 /** A spec that reads itself when it is looked at: a class, as 10,000s of objects with functions of their own cost. */
@@ -159,8 +161,7 @@ class CopiedSpec implements ConcreteSpec {
   }
   get dependencies() {
     const edges = this.#field(10);
-    this.#dependencies ??=
-      edges === "" ? none : edges.split(" ").map((edge) => parseEdge(edge, this.#copy.lines));
+    this.#dependencies ??= edges === "" ? none : edges.split(" ").map((edge) => edgeOf(edge, this.#copy));
     return this.#dependencies;
   }
   get parameters() {
@@ -191,6 +192,14 @@ function formatEdge(
 ): string {
   const letters = types.map((type) => type[0]).join("");
   return `${rowOf.get(hash) ?? `${name}/${hash}`}:${letters}:${virtuals.join(",")}:${direct ? "d" : ""}`;
+}
+
+function edgeOf(text: string, { lines, edges }: Copy): Dependency {
+  const known = edges.get(text);
+  if (known !== undefined) return known;
+  const edge = parseEdge(text, lines);
+  edges.set(text, edge);
+  return edge;
 }
 
 function parseEdge(text: string, lines: readonly string[]): Dependency {

@@ -65,13 +65,27 @@ async function runCommand(
   if (globals.json) {
     const schema = `stowage.${entry.path.join("-")}/1`;
     terminal.out(`${JSON.stringify({ schema, ...answer.document })}\n`);
-  } else for (const line of answer.lines(terminal.paintOut)) terminal.out(`${line}\n`);
+  } else writeLines(answer.lines(terminal.paintOut), terminal);
   if (answer.failure !== undefined) {
     // In the JSON form the document already tells what failed; a second one would make stdout unreadable.
     process.exitCode = globals.json
       ? exitCodes[answer.failure.kind]
       : showError(answer.failure, { terminal, json: false, verbose: globals.verbose });
   } else if (answer.exitCode !== undefined) process.exitCode = answer.exitCode;
+}
+
+/** Each write is a system call: that many characters go by one. */
+const writtenAtOnce = 64 * 1024;
+
+function writeLines(lines: Iterable<string>, terminal: Terminal): void {
+  let text = "";
+  for (const line of lines) {
+    text += `${line}\n`;
+    if (text.length < writtenAtOnce) continue;
+    terminal.out(text);
+    text = "";
+  }
+  if (text !== "") terminal.out(text);
 }
 
 /** Progress goes to stderr, so that it may be there beside `--json`; for scripts, only where a person watches. */

@@ -2,7 +2,7 @@ import { compilerOfPackage, formatFlags } from "./abstract-spec.js";
 import type { ConcreteSpec, SpecGraph } from "./concrete-spec.js";
 import type { DagHash } from "./dag-hash.js";
 import { flagNames } from "./flags.js";
-import { dependenciesOf, nodeOf } from "./graph.js";
+import { dependenciesOf, inOrder, nodeOf } from "./graph.js";
 import { formatVariants, recordedVariant } from "./variant.js";
 
 /** `zlib@1.2.13/7i7xbvp`, with as many digits of the hash as asked for. */
@@ -80,8 +80,10 @@ const languages = ["c", "cxx", "fortran"];
 /** `%c,cxx=gcc@12.2.0`; of formats before 5 `%gcc@=12.2.0`, as all languages had one compiler. */
 export function formatCompilers(spec: ConcreteSpec, graph: SpecGraph): string {
   if (spec.compiler !== undefined) return `%${spec.compiler.name}@=${spec.compiler.version}`;
-  return dependenciesOf(spec)
-    .filter(({ virtuals }) => virtuals.some((virtual) => languages.includes(virtual)))
+  const compilers = spec.dependencies.filter(({ virtuals }) =>
+    virtuals.some((virtual) => languages.includes(virtual)),
+  );
+  return inOrder(compilers)
     .map(({ hash, name, virtuals }) => {
       const { version } = nodeOf(graph, hash);
       return `%${virtuals.toSorted().join(",")}=${compilerOfPackage.get(name) ?? name}@${version}`;

@@ -20,14 +20,18 @@ export function nodeOf(graph: SpecGraph, hash: DagHash): ConcreteSpec {
 
 /** A spec's dependencies over edges of some types, by name: the order of every walk of Spack's. */
 export function dependenciesOf(spec: ConcreteSpec, types?: readonly DependencyType[]): readonly Dependency[] {
-  const edges =
+  return inOrder(
     types === undefined
-      ? [...spec.dependencies]
-      : spec.dependencies.filter((edge) => edge.types.some((type) => types.includes(type)));
-  return edges.sort((a, b) =>
-    a.name < b.name ? -1 : a.name > b.name ? 1 : typeRank(a.types) - typeRank(b.types),
+      ? spec.dependencies
+      : spec.dependencies.filter((edge) => edge.types.some((type) => types.includes(type))),
   );
 }
+
+/** Edges of one spec by name, then types: the order in which Spack walks them. */
+export const inOrder = (edges: readonly Dependency[]): readonly Dependency[] =>
+  edges.toSorted((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : typeRank(a.types) - typeRank(b.types),
+  );
 
 /** Roots and what they need, breadth first, each once. */
 export function closure(

@@ -2,7 +2,7 @@ import { Option } from "commander";
 import { find } from "../../app/find.js";
 import { type CommandDefinition, examples } from "../command.js";
 import { plural } from "../format.js";
-import { addLookOptions, compareSpecs, lookOf, specDocument, specList } from "../spec-list.js";
+import { addLookOptions, sortSpecs, lookOf, specDocument, specList } from "../spec-list.js";
 
 export const findCommand: CommandDefinition = {
   define(command) {
@@ -43,10 +43,7 @@ export const findCommand: CommandDefinition = {
       },
       lines(paint) {
         if (given.flag("hashes") === true)
-          return packages
-            .map(({ spec }) => spec)
-            .sort(compareSpecs)
-            .map(({ hash }) => `/${hash}`);
+          return sortSpecs(packages, ({ spec }) => spec).map(({ spec }) => `/${spec.hash}`);
         const items = packages.map(({ spec, prefix }) => ({
           spec,
           note: given.flag("paths") === true ? prefix : undefined,
