@@ -1,6 +1,4 @@
-import { statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
@@ -15,6 +13,7 @@ import { type InstallPlan, type PlannedPackage, planInstall } from "../install/p
 import { detectHost } from "../io/host/detect-host.js";
 import { groupNumber } from "../io/host/group.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
+import { freeBytesAt } from "../io/disk/place.js";
 import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
 import { createWorkers } from "../io/workers/pool.js";
@@ -113,7 +112,7 @@ export async function install(
       strict: options.strict,
       only: options.only,
       buildDependencies: options.includeBuildDeps,
-      freeBytes: await freeBytes(root),
+      freeBytes: await freeBytesAt(root),
     },
     call,
   );
@@ -245,16 +244,4 @@ async function permissionsFor(
 function documentOf(error: unknown): FailureDocument {
   if (error instanceof Failure) return error.toJSON();
   throw error;
-}
-
-/** Bytes free where a directory is, or will be. */
-async function freeBytes(path: string): Promise<number | undefined> {
-  for (let at = path; ; at = dirname(at)) {
-    try {
-      const { bavail, bsize } = await statfs(at);
-      return bavail * bsize;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || at === dirname(at)) return undefined;
-    }
-  }
 }

@@ -5,6 +5,7 @@ import { isObject } from "../base/decode.js";
 import type { Layer } from "../buildcache/entry.js";
 import { writeAtomically } from "../io/disk/atomic.js";
 import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
+import { keepLastUsed, markUsed } from "../io/disk/last-used.js";
 import { isDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { PackRequest } from "../push/packer.js";
@@ -26,7 +27,11 @@ export interface LayerRecords {
 /** To be raised when equal prefixes make other layers. */
 const format = 1;
 
+/** Bytes of records that are kept, of some 200 each. */
+const keptLimit = 4 * 1024 * 1024;
+
 export function openLayerRecords(directory: string): LayerRecords {
+  let pruned: Promise<void> | undefined;
   const pathOf = ({ request, fingerprint, level }: LayerOrigin): string =>
     join(
       directory,
@@ -38,7 +43,9 @@ export function openLayerRecords(directory: string): LayerRecords {
     async find(origin) {
       const path = pathOf(origin);
       try {
-        return decodeLayer(JSON.parse(await readFile(path, "utf8")));
+        const layer = decodeLayer(JSON.parse(await readFile(path, "utf8")));
+        await markUsed(path);
+        return layer;
       } catch (error) {
         // One that is not whole is none.
         if (systemCodeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
@@ -48,6 +55,8 @@ export function openLayerRecords(directory: string): LayerRecords {
     async keep(origin, { descriptor: { digest, size }, diffId }) {
       await mkdir(directory, { recursive: true });
       await writeAtomically(pathOf(origin), JSON.stringify({ digest, size, diffId }));
+      pruned ??= keepLastUsed(directory, keptLimit);
+      await pruned;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { utf8 } from "../base/bytes.js";
 import type { Call } from "../base/call.js";
 import { decodeObject, integerAt, stringAt } from "../base/decode.js";
@@ -9,6 +9,7 @@ import { decodeScan, encodeScan, type LayerScan } from "../image/layer-scan.js";
 import type { LayerContent, LayerTools } from "../image/layer-tools.js";
 import { writeAtomically } from "../io/disk/atomic.js";
 import { systemCodeOf } from "../io/disk/disk-failure.js";
+import { keepLastUsed, markUsed } from "../io/disk/last-used.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
 import type { LayerFile } from "../io/workers/layer-tasks.js";
 import type { Workers } from "../io/workers/pool.js";
@@ -23,6 +24,15 @@ export function createLayerTools(workers: Workers, cacheRoot: string): LayerTool
   const blobs = openBlobCache(cacheRoot);
   const scans = new Map<Digest, Promise<LayerScan>>();
   const scratch = join(cacheRoot, "scratch");
+  const pruned = new Set<string>();
+  const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
+    const directory = dirname(path);
+    await mkdir(directory, { recursive: true });
+    await writeAtomically(path, bytes);
+    if (pruned.has(directory)) return;
+    pruned.add(directory);
+    await keepLastUsed(directory, keptLimit);
+  };
   let files = 0;
   const scratchFile = async (): Promise<string> => {
     await mkdir(scratch, { recursive: true });
@@ -111,6 +121,9 @@ export function createLayerTools(workers: Workers, cacheRoot: string): LayerTool
   };
 }
 
+/** Bytes of what was found in layers that are kept, and of what they make together: some kB for each layer. */
+const keptLimit = 256 * 1024 * 1024;
+
 /** Changes whenever merged layers do: older results then do not count. */
 const mergeVersion = 1;
 
@@ -133,7 +146,9 @@ function decodeMerged(json: unknown, subject: string): MergedSummary | undefined
 
 async function readKept(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    const text = await readFile(path, "utf8");
+    await markUsed(path);
+    return text;
   } catch (error) {
     if (systemCodeOf(error) === "ENOENT") return undefined;
     throw error;
@@ -149,9 +164,4 @@ function decodeKept<T>(text: string | undefined, decode: (json: unknown) => T | 
     if (error instanceof SyntaxError || error instanceof Failure) return undefined;
     throw error;
   }
-}
-
-async function keep(path: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(join(path, ".."), { recursive: true });
-  await writeAtomically(path, bytes);
 }

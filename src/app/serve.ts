@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
+import { freeBytesAt } from "../io/disk/place.js";
 import { openDiskStorage } from "../io/server/disk-storage.js";
 import { keepMemoryLean } from "../io/server/lean-memory.js";
 import { listen } from "../io/server/listen.js";
@@ -75,7 +76,8 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const tls = tlsOf(options);
   const access = accessOf(options);
   const metrics = createMetrics();
-  const storage = root === undefined ? createMemoryStorage({ clock: systemClock }) : openRoot(root, onError);
+  const storage =
+    root === undefined ? createMemoryStorage({ clock: systemClock }) : await openRoot(root, onError);
   const registry = metrics.wrap(createRegistry({ storage, access, readOnly, onError }));
   try {
     const listening = await listen(
@@ -112,7 +114,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
  */
 export async function checkRegistry(root: string, options: CheckOptions = {}): Promise<StorageReport> {
   const dropped: StorageReport["problems"][number][] = [];
-  const storage = openRoot(root, (error) =>
+  const storage = await openRoot(root, (error) =>
     dropped.push({ repository: root, problem: error instanceof Error ? error.message : String(error) }),
   );
   try {
@@ -128,7 +130,7 @@ export async function checkRegistry(root: string, options: CheckOptions = {}): P
  * @throws Failure `server.root-in-use`, `server.manifest-broken`
  */
 export async function collectRegistry(root: string, options: CollectOptions = {}): Promise<Swept> {
-  const storage = openRoot(root, () => {});
+  const storage = await openRoot(root, () => {});
   try {
     return await collectFrom(storage, options);
   } finally {
@@ -136,8 +138,10 @@ export async function collectRegistry(root: string, options: CollectOptions = {}
   }
 }
 
-const openRoot = (root: string, onError: (error: unknown) => void): Storage =>
-  openDiskStorage({ root: resolve(root), clock: systemClock, onError });
+async function openRoot(root: string, onError: (error: unknown) => void): Promise<Storage> {
+  await freeBytesAt(resolve(root));
+  return openDiskStorage({ root: resolve(root), clock: systemClock, onError });
+}
 
 const collectFrom = (
   storage: Storage,

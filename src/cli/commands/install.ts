@@ -70,6 +70,8 @@ export const installCommand: CommandDefinition = {
       checkSignature: given.flag("unsigned") === true ? false : options.checkSignature,
     });
     const warn = (text: string) => terminal.err(`${terminal.paintErr("yellow", "warning:")} ${text}\n`);
+    if (/\s/.test(result.root))
+      warn(`${result.root} has a space: scripts cannot start programs there by their first line`);
     for (const { spec, madeIn, longestRoot } of result.plan.tight)
       warn(
         `${formatShort(spec)} was made in ${madeIn}: if its binaries name that, only a store root of at most ${longestRoot} characters has room`,

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { checkInterrupted } from "../../base/call.js";
 import type { BlobCache } from "../../install/blob-cache.js";
 import { algorithmOf, type Digest, hexOf } from "../../oci/digest.js";
 import { verified } from "../../oci/verified.js";
 import { diskFailure, systemCodeOf } from "../disk/disk-failure.js";
+import { keepLastUsed, listed, markUsed, statThere } from "../disk/last-used.js";
 
 export interface BlobCacheOptions {
   /** Bytes to keep; the blobs used last stay (default 10 GiB). */
@@ -34,9 +35,7 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
       const { digest, size } = content.descriptor;
       const path = pathOf(digest);
       if ((await sizeOf(path)) === size) {
-        // The time of last use is what is kept by.
-        const now = new Date();
-        await utimes(path, now, now).catch(() => undefined);
+        await markUsed(path);
         return { path, cached: true };
       }
       pruned ??= prune(root, limit);
@@ -97,53 +96,15 @@ function ifExists(error: unknown): void {
   if (systemCodeOf(error) !== "EEXIST") throw error;
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
+const sizeOf = async (path: string): Promise<number | undefined> => (await statThere(path))?.size;
 
 /** Removes what was used longest ago, until the rest fits, and what ended processes left. */
 async function prune(root: string, limit: number): Promise<void> {
   const now = Date.now();
-  const blobs: { path: string; size: number; used: number }[] = [];
   for (const name of await listed(root)) {
     const path = join(root, name);
-    if (name.startsWith("incoming-") && now - ((await usedAt(path)) ?? now) > abandonedAfter)
+    if (name.startsWith("incoming-") && now - ((await statThere(path))?.mtimeMs ?? now) > abandonedAfter)
       await rm(path, { force: true });
   }
-  for (const name of await listed(join(root, "blobs", "sha256"))) {
-    const path = join(root, "blobs", "sha256", name);
-    const used = await usedAt(path);
-    if (used !== undefined) blobs.push({ path, used, size: (await sizeOf(path)) ?? 0 });
-  }
-  let total = blobs.reduce((sum, { size }) => sum + size, 0);
-  for (const { path, size } of blobs.toSorted((a, b) => a.used - b.used)) {
-    if (total <= limit) return;
-    // A file that someone reads stays until they close it.
-    await rm(path, { force: true });
-    total -= size;
-  }
-}
-
-async function usedAt(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).mtimeMs;
-  } catch (error) {
-    // Another process removed it.
-    if (systemCodeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-async function listed(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return [];
-    throw error;
-  }
+  await keepLastUsed(join(root, "blobs", "sha256"), limit);
 }
