@@ -1,5 +1,7 @@
 import type { Command, Option } from "commander";
+import { find } from "../app/find.js";
 import { listMirrors } from "../app/mirror.js";
+import { Failure } from "../base/failure.js";
 import type { Program } from "./program.js";
 
 /**
@@ -11,11 +13,14 @@ export async function complete(program: Program, words: readonly string[]): Prom
   let at = program.root;
   let argument = 0;
   let awaiting: Option | undefined;
+  let store: string | undefined;
   for (const word of words.slice(0, -1)) {
     if (awaiting !== undefined) {
+      if (awaiting.long === "--store") store = word;
       awaiting = undefined;
       continue;
     }
+    if (word.startsWith("--store=")) store = word.slice("--store=".length);
     if (word.startsWith("-")) {
       const option = optionNamed(at, word);
       awaiting = option?.required === true ? option : undefined;
@@ -28,24 +33,38 @@ export async function complete(program: Program, words: readonly string[]): Prom
       await program.load(at);
     }
   }
-  return (await candidates(at, { last, argument, awaiting })).filter((line) => line.startsWith(last));
+  return (await candidates(at, { last, argument, awaiting, store })).filter((line) => line.startsWith(last));
 }
 
 async function candidates(
   command: Command,
-  { last, argument, awaiting }: { last: string; argument: number; awaiting: Option | undefined },
+  {
+    last,
+    argument,
+    awaiting,
+    store,
+  }: { last: string; argument: number; awaiting: Option | undefined; store: string | undefined },
 ): Promise<readonly string[]> {
-  if (awaiting !== undefined) return awaiting.argChoices ?? [];
+  if (awaiting !== undefined)
+    return awaiting.flags.endsWith("<mirror>") ? await mirrorNames() : (awaiting.argChoices ?? []);
   if (last.startsWith("-"))
     return [...command.options]
       .filter((option) => !option.hidden || isGlobal(option))
       .flatMap(({ long, description }) => (long === undefined ? [] : [`${long}\t${description}`]));
   if (command.commands.length > 0)
     return command.commands.map((one) => `${one.name()}\t${one.description()}`);
-  const wanted = command.registeredArguments[argument];
-  if (wanted?.argChoices !== undefined) return wanted.argChoices;
-  return wanted?.name() === "mirror" ? await mirrorNames() : [];
+  const { registeredArguments } = command;
+  // The last one may stand for many.
+  const wanted = registeredArguments[Math.min(argument, registeredArguments.length - 1)];
+  if (wanted === undefined || (argument >= registeredArguments.length && !wanted.variadic)) return [];
+  if (wanted.argChoices !== undefined) return wanted.argChoices;
+  if (["mirror", "source", "destination"].includes(wanted.name())) return await mirrorNames();
+  const isInstalled = /^specs?$/.test(wanted.name()) && !ofMirrors.has(command.name());
+  return isInstalled ? await installedNames(store, last) : [];
 }
+
+/** Commands whose specs are of what mirrors have, which only a network tells. */
+const ofMirrors: ReadonlySet<string> = new Set(["install", "image", "sign", "sync"]);
 
 const optionNamed = (command: Command, word: string): Option | undefined =>
   command.options.find((option) => option.short === word || option.long === word);
@@ -53,11 +72,27 @@ const optionNamed = (command: Command, word: string): Option | undefined =>
 /** Hidden on commands only because the program's help has them. */
 const isGlobal = ({ description }: Option): boolean => description !== "";
 
-async function mirrorNames(): Promise<readonly string[]> {
+const mirrorNames = (): Promise<readonly string[]> =>
+  quietly(async () =>
+    (await listMirrors()).map(({ name, fetch, push }) => `${name}\t${(fetch ?? push)?.url ?? ""}`),
+  );
+
+/** Names of what is installed; after a `/`, hashes. */
+const installedNames = (store: string | undefined, last: string): Promise<readonly string[]> =>
+  quietly(async () => {
+    const { packages } = await find([], { store });
+    const words = packages.map(({ spec: { name, version, hash } }) =>
+      last.startsWith("/") ? `/${hash}\t${name}@${version}` : name,
+    );
+    return [...new Set(words)].sort();
+  });
+
+/** What is damaged is told of by commands; a shell that completes a word is no place for it. */
+async function quietly(work: () => Promise<readonly string[]>): Promise<readonly string[]> {
   try {
-    return (await listMirrors()).map(({ name, fetch, push }) => `${name}\t${(fetch ?? push)?.url ?? ""}`);
-  } catch {
-    // A damaged configuration is told of by commands; a shell that completes a word is no place for it.
-    return [];
+    return await work();
+  } catch (error) {
+    if (error instanceof Failure) return [];
+    throw error;
   }
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { commands } from "../../src/cli/commands.js";
+import { spackRoot, unpackStore } from "../support/fixtures.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const program = join(root, "dist/cli/stowage.js");
@@ -274,6 +275,15 @@ describe("completion", () => {
     expect(complete("find", "--sto")).toEqual(["--store"]);
     expect(complete("mirror", "add", "--oci-password-")).toEqual(["--oci-password-variable"]);
     expect(complete("find", "--store", "/")).toEqual([""]);
+  });
+
+  test("installed packages complete by name and by hash, of the store in question", () => {
+    unpackStore(scratch);
+    const store = join(scratch, spackRoot);
+    expect(complete("--store", store, "find", "zlib", "gre")).toEqual(["greet", "greet-data"]);
+    expect(complete("location", `--store=${store}`, "/fnj")).toEqual(["/fnjwovnnel7zse6f4ljr3y6budjlpyrd"]);
+    expect(complete("find", "--store", "/nowhere", "gre")).toEqual([""]);
+    expect(complete("install", "--mirror", "mai")).toEqual(["main"]);
   });
 
   test("bash completes with the script it is given", () => {
