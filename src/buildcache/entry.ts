@@ -9,7 +9,7 @@ import { mediaTypes } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
 import type { Manifest, Repository } from "../oci/repository.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
-import { assertHash } from "../spec/hash-check.js";
+import { assertHash, type CheckedNodes } from "../spec/hash-check.js";
 import { decodeSpecFile } from "../spec/spec-file.js";
 import type { Entry } from "./source.js";
 import { packageTag } from "./tag.js";
@@ -63,7 +63,7 @@ export const entryBroken = (subject: string, found: string, cause?: unknown): Fa
  */
 export function decodePackage(
   metadata: Readonly<Record<string, unknown>>,
-  subject: string,
+  { subject, checked }: { readonly subject: string; readonly checked?: CheckedNodes | undefined },
 ): { spec: ConcreteSpec; graph: SpecGraph } {
   const layout = metadata["buildcache_layout_version"];
   if (metadata["spec"] === undefined) throw entryBroken(subject, "its metadata has no spec");
@@ -74,7 +74,7 @@ export function decodePackage(
       hint: `This version reads layouts ${readableLayouts.join(", ")}.`,
     });
   const graph = decodeSpecFile({ spec: metadata["spec"] }, subject);
-  for (const node of graph.nodes.values()) assertHash(node, { format: graph.format, subject });
+  for (const node of graph.nodes.values()) assertHash(node, { format: graph.format, subject, checked });
   const root = graph.roots[0];
   const spec = root === undefined ? undefined : graph.nodes.get(root);
   if (spec === undefined) throw entryBroken(subject, "its spec has no nodes");
@@ -87,6 +87,11 @@ function prefixToldBy({ config }: ImageConfig, { hash }: ConcreteSpec): string |
   return config?.Env?.map((variable) => path.exec(variable)?.[1]).find((prefix) => prefix !== undefined);
 }
 
+export interface ReadOptions extends Call {
+  /** Shared by those that read many packages. */
+  readonly checked?: CheckedNodes | undefined;
+}
+
 /**
  * Reads one package from a repository: two requests, its layer not among them.
  * @returns undefined where the repository has no such tag
@@ -95,7 +100,7 @@ function prefixToldBy({ config }: ImageConfig, { hash }: ConcreteSpec): string |
 export async function readEntry(
   repository: Repository,
   tag: Tag,
-  call?: Call,
+  call?: ReadOptions,
 ): Promise<OciEntry | undefined> {
   checkInterrupted(call);
   const manifest = await repository.manifests.read(tag, call);
@@ -113,7 +118,7 @@ export async function readEntry(
       subject,
       hint: `Packages are read from layers of types ${readableLayers.join(" and ")}.`,
     });
-  const { spec, graph } = decodePackage(config, subject);
+  const { spec, graph } = decodePackage(config, { subject, checked: call?.checked });
   if (packageTag(spec) !== tag)
     throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
   const checksum = config["binary_cache_checksum"];

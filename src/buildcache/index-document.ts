@@ -91,6 +91,9 @@ export function restrictIndex(
   return { nodes: kept, present: new Set([...present].filter((hash) => kept.has(hash))) };
 }
 
+/** Characters that are encoded at once: each call costs, and no text may be as long as an index. */
+const partLength = 1024 * 1024;
+
 /**
  * The bytes of an index: a database of version 8, as Spack 1.x reads it. Entries are sorted by hash, so that
  * two writers who know the same packages write the same bytes.
@@ -99,7 +102,8 @@ export function encodeIndex({ nodes, present }: BuildcacheIndex): Uint8Array {
   const refCounts = new Map<DagHash, number>();
   for (const node of nodes.values())
     for (const hash of dependencyHashes(node)) refCounts.set(hash, (refCounts.get(hash) ?? 0) + 1);
-  const parts = [utf8('{"database":{"version":"8","installs":{')];
+  const parts: Uint8Array[] = [];
+  let text = '{"database":{"version":"8","installs":{';
   let separator = "";
   for (const hash of [...nodes.keys()].sort()) {
     const record = {
@@ -107,10 +111,13 @@ export function encodeIndex({ nodes, present }: BuildcacheIndex): Uint8Array {
       ref_count: refCounts.get(hash) ?? 0,
       in_buildcache: present.has(hash),
     };
-    parts.push(utf8(`${separator}"${hash}":${JSON.stringify(record)}`));
+    text += `${separator}"${hash}":${JSON.stringify(record)}`;
     separator = ",";
+    if (text.length < partLength) continue;
+    parts.push(utf8(text));
+    text = "";
   }
-  parts.push(utf8("}}}"));
+  parts.push(utf8(`${text}}}}`));
   return concat(parts);
 }
 

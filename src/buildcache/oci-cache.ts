@@ -7,6 +7,7 @@ import { mediaTypes } from "../oci/media-types.js";
 import { parseTag, type Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import type { DagHash } from "../spec/dag-hash.js";
+import type { CheckedNodes } from "../spec/hash-check.js";
 import type { BuildCache, IndexStore, StoredIndex } from "./build-cache.js";
 import { readEntry } from "./entry.js";
 import { decodeIndex, indexBroken, indexLimit } from "./index-document.js";
@@ -26,11 +27,12 @@ export async function packageTags(repository: Repository, call?: Call): Promise<
 export function ociCache(repository: Repository): BuildCache {
   const { label, registry, name } = repository;
   let known: Promise<Map<DagHash, Tag>> | undefined;
+  const checked: CheckedNodes = new Map();
   return {
     label,
     identity: `${registry}/${name}`,
     packages: (call) => packageTags(repository, call),
-    read: (tag, call) => readEntry(repository, parseTag(tag), call),
+    read: (tag, call) => readEntry(repository, parseTag(tag), { ...call, checked }),
     async resolve({ hash, name, version }, call) {
       if (name !== undefined && version !== undefined)
         return readEntry(repository, packageTag({ name, version, hash }), call);

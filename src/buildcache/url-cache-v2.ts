@@ -69,7 +69,7 @@ export function urlCacheV2(
     if (found === undefined) return undefined;
     const { subject } = found;
     const metadata = Object(parseJson(await open(found.bytes, { subject }), subject, metadataLimit));
-    const { spec, graph } = decodePackage(metadata, subject);
+    const { spec, graph } = decodePackage(metadata, { subject });
     if (!specPathsV2(spec).some((at) => at === path))
       throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
     const checksum = Object(metadata["binary_cache_checksum"]);

@@ -122,7 +122,7 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
     const tarball = blobOf(stored, "tarball", subject);
     const document = await readBlob(blobs, blobOf(stored, "spec", subject), { ...call, subject });
     const metadata = parseJson(document, subject, metadataLimit);
-    const { spec, graph } = decodePackage(Object(metadata), subject);
+    const { spec, graph } = decodePackage(Object(metadata), { subject });
     if (specManifestPath(spec) !== path)
       throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
     const layer = { ...tarball.descriptor, mediaType: mediaTypes.ociLayerGzip };

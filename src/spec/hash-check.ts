@@ -85,15 +85,24 @@ export function checkHash(spec: ConcreteSpec, format: number): "same" | "differe
   return computed === undefined ? "unknown" : computed === spec.hash ? "same" : "different";
 }
 
+/** Nodes whose hash was found right, by hash: the packages of a stack tell of the same ones again and again. */
+export type CheckedNodes = Map<DagHash, string>;
+
 /**
  * Refuses a spec from outside whose content is not what its hash names.
+ * @param checked what need not be computed again where it is the same to the letter
  * @throws Failure `spec.hash-mismatch`
  */
 export function assertHash(
   spec: ConcreteSpec,
-  { format, subject }: { format: number; subject: string },
+  { format, subject, checked }: { format: number; subject: string; checked?: CheckedNodes | undefined },
 ): void {
-  if (checkHash(spec, format) !== "different") return;
+  const content = checked && `${format} ${JSON.stringify(spec.node)}`;
+  if (content !== undefined && checked?.get(spec.hash) === content) return;
+  if (checkHash(spec, format) !== "different") {
+    if (content !== undefined) checked?.set(spec.hash, content);
+    return;
+  }
   throw new Failure(
     "corrupt",
     `${subject}: ${spec.name}@${spec.version} says that its hash is ${spec.hash}, but its content has the hash ${dagHashOf(spec.node, format)}`,

@@ -48,25 +48,12 @@ export function openAgents({ tls, insecure, environment, idleTimeout }: AgentsOp
   const plain = new Agent({ ...options, connect: { timeout } });
   let secure: Agent | undefined;
   const proxies = new Map<string, ProxyAgent>();
+  const chosen = new Map<string, Dispatcher>();
   return {
     agentFor(url) {
-      const proxy = proxyFor(url, environment);
-      if (proxy === undefined && url.protocol === "http:") return plain;
-      if (proxy === undefined) {
-        secure ??= new Agent({ ...options, connect: { ...secured(), timeout } });
-        return secure;
-      }
-      const known = proxies.get(proxy.href);
-      if (known !== undefined) return known;
-      // What is not TLS is not tunnelled: many proxies allow CONNECT to port 443 only.
-      const agent = new ProxyAgent({
-        ...options,
-        uri: proxy.href,
-        requestTls: secured(),
-        proxyTunnel: false,
-      });
-      proxies.set(proxy.href, agent);
-      return agent;
+      const known = chosen.get(url.origin) ?? choose(url);
+      chosen.set(url.origin, known);
+      return known;
     },
     async close() {
       await Promise.all(
@@ -76,4 +63,24 @@ export function openAgents({ tls, insecure, environment, idleTimeout }: AgentsOp
       );
     },
   };
+
+  function choose(url: URL): Dispatcher {
+    const proxy = proxyFor(url, environment);
+    if (proxy === undefined && url.protocol === "http:") return plain;
+    if (proxy === undefined) {
+      secure ??= new Agent({ ...options, connect: { ...secured(), timeout } });
+      return secure;
+    }
+    const known = proxies.get(proxy.href);
+    if (known !== undefined) return known;
+    // What is not TLS is not tunnelled: many proxies allow CONNECT to port 443 only.
+    const agent = new ProxyAgent({
+      ...options,
+      uri: proxy.href,
+      requestTls: secured(),
+      proxyTunnel: false,
+    });
+    proxies.set(proxy.href, agent);
+    return agent;
+  }
 }

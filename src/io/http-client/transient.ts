@@ -14,6 +14,7 @@ export function transientAnswer(
   { sentAt, now, redirected }: { sentAt: number; now: number; redirected: boolean },
 ): TransientFailure | undefined {
   const { status } = answer;
+  if (status < 400) return undefined;
   const body = textOf(answer.bytes) ?? "";
   const retryAfter = parseRetryAfter(answer.header("retry-after"), { body, now });
   // GitHub answers its secondary limits with 403, and says so in the text.
