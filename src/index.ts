@@ -97,6 +97,13 @@ export {
   type UninstallResult,
   uninstall,
 } from "./app/uninstall.js";
+export {
+  type CheckedMirror,
+  type CheckOptions,
+  type CheckResult,
+  checkMirrors,
+} from "./app/buildcache-check.js";
+export { type MigrateOptions, migrate } from "./app/migrate.js";
 export { type CopiedPackage, type SyncOptions, type SyncResult, sync } from "./app/sync.js";
 export { type VerifiedPackage, verify } from "./app/verify.js";
 export {

@@ -192,7 +192,7 @@ function assertFiles({ name }: Mirror, { baseImage, tag, digestFile }: PushOptio
  * What signs the packages of a mirror of files, as Spack decides it: what was said, else what the mirror says.
  * @throws Failure `gpg.no-secret-key`, `gpg.key-ambiguous`, `gpg.key-missing`
  */
-async function gpgSigning(
+export async function gpgSigning(
   mirror: Mirror,
   { sign, unsigned, key }: PushOptions,
   context: Context,

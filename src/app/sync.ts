@@ -21,15 +21,16 @@ import { type FailedPackage, nameOf, type PackageName, type PackagePush, runPush
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { topologicalOrder } from "../spec/graph.js";
-import { assertUnsigned } from "./assert-unsigned.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { lockedGraph } from "./environment-roots.js";
 import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
+import { gpgSigning } from "./push.js";
+import { signingFor, type WriteSigning } from "./signing.js";
 import { createMirrorPacker, type Placed } from "./mirror-packer.js";
-import { type Destination, openRegistries, type Registries } from "./registries.js";
+import { type Destination, holdsImages, openRegistries, type Registries } from "./registries.js";
 
-export interface SyncOptions extends StowageOptions {
+export interface SyncOptions extends WriteSigning, StowageOptions {
   /** Only these, with all that they need to run; else what the environment's lockfile holds, else all. */
   readonly specs?: readonly string[] | undefined;
   /** Tell what would be done. */
@@ -39,8 +40,6 @@ export interface SyncOptions extends StowageOptions {
   readonly failFast?: boolean | undefined;
   /** Renew the index of the destination when done. */
   readonly updateIndex?: boolean | undefined;
-  /** Write to a mirror of signed packages without signatures, where those of the source cannot come along. */
-  readonly unsigned?: boolean | undefined;
 }
 
 export interface CopiedPackage extends PackageName {
@@ -87,13 +86,19 @@ export async function sync(source: string, target: string, options: SyncOptions 
 export async function copyPackages(
   from: Mirror,
   to: Mirror,
-  options: SyncOptions & { readonly context: Context; readonly registries: Registries },
+  options: SyncOptions & {
+    readonly context: Context;
+    readonly registries: Registries;
+    /** Of the source those to take packages from; else all. */
+    readonly only?: ((cache: BuildCache) => boolean) | undefined;
+  },
 ): Promise<SyncResult> {
   const { context, registries, dryRun = false, force = false, failFast } = options;
   const call: Call = { signal: context.signal, report: context.report };
   const jobs = context.jobs ?? availableParallelism();
-  const caches = await registries.caches(from);
-  const destination = await registries.destination(to);
+  const caches = (await registries.caches(from)).filter(options.only ?? (() => true));
+  const signing = holdsImages(to) ? await signingFor(options, { mirror: to, context }) : undefined;
+  const destination = await registries.destination(to, { signing });
 
   const found = new Map<DagHash, Found>();
   for (const cache of caches)
@@ -241,16 +246,17 @@ interface Copying extends SyncOptions {
 async function startOf(
   plan: PushPlan,
   destination: Destination,
-  { context, entries, found, repository, to, jobs, force, unsigned }: Copying,
+  options: Copying,
 ): Promise<(call: Call) => PackagePush> {
+  const { context, entries, found, repository, to, jobs, force } = options;
   const limit = createLimiter(jobs);
   if (destination.type === "images" && repository !== undefined)
     return (call) =>
       ({ spec, tag }, task) =>
         limit(async () => {
           call.report?.({ type: "started", task });
-          const options = { ...call, reference: tag, tag, referrers: true };
-          const { digest } = await copy(repository, destination.repository, options);
+          const what = { ...call, reference: tag, tag, referrers: true };
+          const { digest } = await copy(repository, destination.repository, what);
           call.report?.({ type: "finished", task, outcome: "copied" });
           const layer = entries.get(spec.hash)?.layer;
           return {
@@ -264,7 +270,7 @@ async function startOf(
 
   const sources = new Set([...entries.keys()].map((hash) => found.get(hash)?.cache));
   const anew = [...sources].some((cache) => cache === undefined || !isUrlCache(cache));
-  if (destination.type === "files" && anew) assertUnsigned(to, { unsigned });
+  const sign = destination.type === "files" && anew ? await gpgSigning(to, options, context) : undefined;
   const placed = new Map<DagHash, Placed>();
   const graphOf = (hash: DagHash) => entries.get(hash)?.graph;
   const packing = {
@@ -290,7 +296,7 @@ async function startOf(
     return (running) => pushImages(plan, destination.repository, { ...packing, ...running, hasDirectory });
   }
   return (running) => {
-    const write = pushFiles(destination.cache, { ...packing, ...running });
+    const write = pushFiles(destination.cache, { ...packing, ...running, sign });
     return async (planned, task) => {
       const { spec, tag } = planned;
       const source = found.get(spec.hash);

@@ -126,6 +126,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/buildcache-update-index.js")).buildcacheUpdateIndex,
   },
   {
+    path: ["buildcache", "check"],
+    summary: "tell what of an environment mirrors lack",
+    load: async () => (await import("./commands/buildcache-check.js")).buildcacheCheck,
+  },
+  {
+    path: ["buildcache", "migrate"],
+    summary: "write what a mirror has from Spack before 1.0 as Spack 1.x reads it",
+    load: async () => (await import("./commands/buildcache-migrate.js")).buildcacheMigrate,
+  },
+  {
     path: ["buildcache", "sync"],
     aliases: ["copy"],
     summary: "copy packages from one mirror to another, of any kinds",

@@ -2,6 +2,7 @@ import { type SyncResult, sync } from "../../app/sync.js";
 import type { Failure } from "../../base/failure.js";
 import { type CommandDefinition, examples, refuse } from "../command.js";
 import { failedPart } from "../failed-part.js";
+import { addSigningOptions, signingOptions } from "../signing-options.js";
 import { formatSize, plural } from "../format.js";
 
 export const buildcacheSync: CommandDefinition = {
@@ -13,9 +14,11 @@ export const buildcacheSync: CommandDefinition = {
       .option("-n, --dry-run", "tell what would be copied")
       .option("-f, --force", "copy again what is there already")
       .option("-u, --unsigned", "write to a mirror of signed packages without signatures")
+      .option("--no-check-signature", "take what should be signed without its signature")
       .option("--update-index", "renew the index of the destination afterwards")
       .option("--fail-fast", "stop at the first package that fails")
       .option("-j, --jobs <n>", "how many packages to copy at once");
+    addSigningOptions(command);
     refuse(command, [
       ["--manifest-glob <pattern>", "it is made by `spack ci`; name the mirrors to copy from and to"],
     ]);
@@ -25,10 +28,11 @@ export const buildcacheSync: CommandDefinition = {
       ["stowage buildcache sync --dry-run s3://bucket/cache ./cache hdf5", "how much it would be"],
     ]);
   },
-  async run({ given, options }) {
+  async run({ given, options, terminal }) {
     const dryRun = given.flag("dryRun");
     const result = await sync(given.argument(0), given.argument(1), {
       ...options,
+      ...signingOptions(given, terminal),
       specs: given.specs(2),
       dryRun,
       force: given.flag("force"),
@@ -55,12 +59,12 @@ export const buildcacheSync: CommandDefinition = {
         if (index !== undefined)
           yield `index: ${plural(index.packages, "package")}, ${index.written ? "written" : "up to date"}`;
       },
-      failure: failureOf(result),
+      failure: copyFailure(result),
     };
   },
 };
 
-function failureOf({ failed, copied, present, from }: SyncResult): Failure | undefined {
+export function copyFailure({ failed, copied, present, from }: SyncResult): Failure | undefined {
   const [first] = failed;
   if (first === undefined) return undefined;
   const { name, version, failure } = first;
