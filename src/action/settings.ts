@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { StowageOptions } from "../app/context.js";
 import { listMirrors } from "../app/mirror.js";
 import { Failure } from "../base/failure.js";
@@ -65,9 +66,11 @@ function flag(runner: Runner, name: string, otherwise: boolean): boolean {
 async function withLogin(mirror: string, runner: Runner): Promise<StowageOptions> {
   const [token, username, password] = ["token", "username", "password"].map((name) => runner.input(name));
   for (const secret of [token, password]) if (secret !== undefined) runner.mask(secret);
+  const environment = runner.input("environment");
   const options: StowageOptions = {
     store: runner.input("store"),
-    environment: runner.input("environment"),
+    // A folder, where `--env` would take a word for a name.
+    environment: environment && resolve(environment),
     env: token === undefined ? runner.env : { ...runner.env, GITHUB_TOKEN: token },
   };
   if (username === undefined && password === undefined) return options;

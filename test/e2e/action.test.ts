@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -97,6 +97,7 @@ function startJob(): Job {
           ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
           ...env,
         },
+        cwd: folder,
         stdio: ["ignore", "pipe", "pipe"],
       });
       let log = "";
@@ -192,6 +193,12 @@ describe("the action, as GitHub's runner runs it", () => {
     const repository = client.open("org/locked");
     const lockfile = await writeLockfile(join(scratch.path, "locked"), { repository, name: "greet" });
     const tags = [...(await packageTags(repository)).values()];
+    const own = startJob();
+    const environment = join(own.home, "../spack");
+    cpSync(join(lockfile, ".."), environment, { recursive: true });
+    writeFileSync(join(environment, "spack.yaml"), "spack:\n  specs: [greet]\n");
+    const named = await own.step({ mirror: mirror("locked"), environment: "spack" });
+    expect(named.outputs).toMatchObject({ hit: "true", hits: "6" });
     const libgreet = tags.find((tag) => tag.startsWith("libgreet-"));
     if (libgreet === undefined) throw new Error("libgreet is not there");
     const whole = await startJob().step({ mirror: mirror("locked"), lockfile });
