@@ -2,6 +2,7 @@ import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { openIndex } from "../buildcache/index-search.js";
 import { type IndexResult, updateIndex as updateStoredIndex } from "../buildcache/index-update.js";
+import { publishKeys } from "../buildcache/published-keys.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
@@ -18,6 +19,8 @@ export interface UpdateIndexOptions extends SigningOptions, StowageOptions {
   readonly sign?: boolean | undefined;
   /** Read every package again instead of trusting the index that is there. */
   readonly full?: boolean | undefined;
+  /** Make the index of a mirror's keys say which it has, too. */
+  readonly keys?: boolean | undefined;
 }
 
 /** Makes the index of a mirror say what is in it. @throws Failure `mirror.*`, `oci.*` */
@@ -30,7 +33,7 @@ export async function updateIndex(
   const signing =
     (options.sign ?? options.key !== undefined) ? await openSigning(options, { context, mirror }) : undefined;
   await using registries = openRegistries(context);
-  const { cache } = await registries.destination(mirror, { signing });
+  const { cache, type } = await registries.destination(mirror, { signing });
   const result = await updateStoredIndex(cache, {
     clock: systemClock,
     random: systemRandom,
@@ -39,6 +42,11 @@ export async function updateIndex(
     signal: context.signal,
     report: context.report,
   });
+  if (options.keys && type === "files")
+    await publishKeys(await registries.files(mirror, "push"), new Map(), {
+      updateIndex: true,
+      signal: context.signal,
+    });
   if (!result.written && signing !== undefined)
     await renewIndex(await registries.repository(mirror, "push", { checked: false }), {
       ...signing,

@@ -9,9 +9,10 @@ export const buildcacheUpdateIndex: CommandDefinition = {
     command
       .argument("<mirror>", "name of a mirror, or a URL")
       .option("--full", "read every package again, instead of only what is new")
+      .option("-k, --keys", "renew the index of a file mirror's keys, too")
       .option("-j, --jobs <n>", "requests at once");
     addSigningOptions(command);
-    accept(command, ["-f, --force", "--keys", "-y, --yes-to-all"]);
+    accept(command, ["-f, --force", "-y, --yes-to-all"]);
     refuse(command, [
       ["-n, --name <view>", "registries have one index, without views"],
       ["-a, --append", "registries have one index, without views"],
@@ -26,6 +27,7 @@ export const buildcacheUpdateIndex: CommandDefinition = {
     const result = await updateIndex(mirror, {
       ...options,
       ...signingOptions(given, terminal),
+      keys: given.flag("keys"),
       full: given.flag("full") ?? given.flag("force"),
       jobs: given.count("jobs"),
     });
