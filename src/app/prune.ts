@@ -10,7 +10,6 @@ import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import type { Digest } from "../oci/digest.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { renewIndex } from "../trust/signing-repository.js";
 import { type Context, environmentFolder, openContext, type StowageOptions } from "./context.js";
 import { lockedGraph } from "./environment-roots.js";
 import { openRegistries } from "./registries.js";
@@ -73,7 +72,7 @@ export async function pruneMirror(
   const roots = await rootsOf(context, options);
   const signing = dryRun ? undefined : await signingFor(options, { mirror, context });
   await using registries = openRegistries(context);
-  const repository = await registries.repository(mirror, "push", { checked: false });
+  const repository = await registries.repository(mirror, "push", { checked: false, signing });
   const { removed, undated, restored, ...result } = await prune(repository, {
     signal: context.signal,
     report: context.report,
@@ -87,9 +86,6 @@ export async function pruneMirror(
     dryRun,
     deleteBlobs: /^oci-layout:/i.test(mirror.push?.url ?? ""),
   });
-  // What it puts back was signed when it was pushed; of what it writes, the index alone is new.
-  if (signing !== undefined && result.index?.written === true)
-    await renewIndex(repository, { ...signing, signal: context.signal, report: context.report });
   return {
     mirror: mirror.name,
     dryRun,

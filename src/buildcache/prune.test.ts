@@ -110,6 +110,7 @@ test("a kept package keeps what it needs, all else goes, and the index says so",
   const result = await prune(repository, { ...options, ...keeping(hdf5) });
   expect(result.removed.map(({ tag }) => tag).sort()).toEqual(tagsFor(older, python, numpy));
   expect(result).toMatchObject({ kept: 2, companions: 0, restored: [] });
+  expect(result.index).toMatchObject({ packages: 2, dropped: 3, written: true });
   expect(await tagsOf(repository)).toEqual(tagsFor(zlib, hdf5));
   expect(await indexed(repository)).toEqual(tagsFor(zlib, hdf5));
 });

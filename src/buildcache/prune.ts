@@ -78,8 +78,10 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
     return resultOf(plan.remove, { companions: 0, index: undefined });
 
   await assertDeletes(repository, call);
-  if (plan.remove.size > 0)
-    await updateIndex(ociCache(withoutTags(repository, packagesOf(plan.remove))), options);
+  const first =
+    plan.remove.size > 0
+      ? await updateIndex(ociCache(withoutTags(repository, packagesOf(plan.remove))), options)
+      : undefined;
   // Whoever pushed since may count on what was about to go.
   const now = await survey(repository, { ...call, jobs, before });
   const needed = reached(
@@ -110,7 +112,14 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
   const companions = await removeCompanions(repository, { found: after, gone: remove, jobs, call });
   if (deleteBlobs)
     for (const digest of unusedBlobs(after, remove).keys()) await repository.blobs.delete(digest, call);
-  const index = await updateIndex(ociCache(repository), options);
+  const last = await updateIndex(ociCache(repository), options);
+  // Where nobody else wrote, the second finds that all is as the first left it.
+  const index: IndexResult = {
+    ...last,
+    added: last.added + (first?.added ?? 0),
+    dropped: last.dropped + (first?.dropped ?? 0),
+    written: last.written || first?.written === true,
+  };
   return resultOf(remove, { companions, restored, index, now: after });
 }
 
