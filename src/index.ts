@@ -103,6 +103,8 @@ export {
   type CheckResult,
   checkMirrors,
 } from "./app/buildcache-check.js";
+export { type CheckedIndex, type CheckIndexOptions, checkIndex } from "./app/check-index.js";
+export { type Downloaded, type DownloadOptions, download, saveSpecFiles } from "./app/download.js";
 export { type MigrateOptions, migrate } from "./app/migrate.js";
 export { type CopiedPackage, type SyncOptions, type SyncResult, sync } from "./app/sync.js";
 export { type VerifiedPackage, verify } from "./app/verify.js";

@@ -170,7 +170,8 @@ export function openRegistries(context: Context): Registries {
       const repository = await openRepository(mirror, "push", options);
       if (repository !== undefined) return { type: "images", cache: ociCache(repository), repository };
       const store = await openObjectStore(mirror, { direction: "push", context, client, logins });
-      return { type: "files", cache: urlCache(store, { view: connectionOf(mirror, "push").view }) };
+      // A view is a choice that somebody made: what is written is the index of all that is there.
+      return { type: "files", cache: urlCache(store) };
     },
     files: (mirror, direction) => openObjectStore(mirror, { direction, context, client, logins }),
     async image(text, { checked = context.checkSignature } = {}) {

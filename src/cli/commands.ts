@@ -136,6 +136,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/buildcache-migrate.js")).buildcacheMigrate,
   },
   {
+    path: ["buildcache", "check-index"],
+    summary: "tell whether the index of a mirror says what is there",
+    load: async () => (await import("./commands/buildcache-check-index.js")).buildcacheCheckIndex,
+  },
+  {
+    path: ["buildcache", "download"],
+    summary: "write the spec and the tarball of a package to files",
+    load: async () => (await import("./commands/buildcache-download.js")).buildcacheDownload,
+  },
+  {
+    path: ["buildcache", "save-specfile"],
+    summary: "write the specs of what a package depends on to files",
+    load: async () => (await import("./commands/buildcache-download.js")).buildcacheSaveSpecfile,
+  },
+  {
     path: ["buildcache", "sync"],
     aliases: ["copy"],
     summary: "copy packages from one mirror to another, of any kinds",

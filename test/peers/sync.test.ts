@@ -1,7 +1,16 @@
 import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { checkMirrors, install, list, migrate, sync } from "../../src/index.js";
+import {
+  checkIndex,
+  checkMirrors,
+  download,
+  install,
+  list,
+  migrate,
+  saveSpecFiles,
+  sync,
+} from "../../src/index.js";
 import { hasShared, scratchDirectory, shared } from "../support/fixtures.js";
 import { startS3 } from "../support/s3.js";
 import { startRegistry } from "../support/registry.js";
@@ -117,6 +126,36 @@ describe.skipIf(!hasShared)("mirrors that Spack wrote, copied", () => {
     expect(some.mirrors[0]?.missing.map(({ name }) => name).sort()).toEqual(["greet", "zlib"]);
     const written = JSON.parse(readFileSync(outputFile, "utf8"));
     expect(written[`file://${to}`].rebuildSpecs).toHaveLength(2);
+  });
+
+  test.each(mirrors)("download() and saveSpecFiles() write what %s has of a package", async (name) => {
+    using here = machine();
+    const options = { ...here.options, mirror: join(shared, name) };
+    const { files, hash } = await download("zlib", join(here.path, "files"), options);
+    expect(files.map((file) => file.replace(/^.*\/zlib-1.2.13-/, ""))).toEqual([
+      `${hash}.tar.gz`,
+      `${hash}.spec.json`,
+    ]);
+    const spec = JSON.parse(readFileSync(files[1] ?? "", "utf8"));
+    expect(spec.spec.nodes[0].hash).toBe(hash);
+    const saved = await saveSpecFiles("greet", join(here.path, "specs"), {
+      ...options,
+      specs: ["zlib bzip2"],
+    });
+    expect(saved.files.map((file) => file.replace(/^.*\//, "")).sort()).toEqual(["bzip2.json", "zlib.json"]);
+  });
+
+  test("checkIndex() tells what the index lacks, and what is broken", async () => {
+    using here = machine();
+    const mirror = join(here.path, "mirror");
+    cpSync(join(shared, "mirror-v3-unsigned"), mirror, { recursive: true });
+    const right = { exists: true, missing: [], unindexed: [], broken: [] };
+    expect(await checkIndex(mirror, { ...here.options, blobs: true })).toMatchObject(right);
+    rmSync(join(mirror, "v3/manifests/spec/zlib"), { recursive: true });
+    rmSync(join(mirror, "blobs/sha256/32"), { recursive: true });
+    const found = await checkIndex(mirror, { ...here.options, blobs: true });
+    expect(found.missing).toEqual(["7i7xbvpxpadyo4mhvbnuvmj7zam5ay4z"]);
+    expect(found.broken?.length).toBe(1);
   });
 
   test("what must be signed and is not, is not copied", async () => {

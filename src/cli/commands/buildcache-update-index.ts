@@ -14,8 +14,8 @@ export const buildcacheUpdateIndex: CommandDefinition = {
     addSigningOptions(command);
     accept(command, ["-f, --force", "-y, --yes-to-all"]);
     refuse(command, [
-      ["-n, --name <view>", "registries have one index, without views"],
-      ["-a, --append", "registries have one index, without views"],
+      ["-n, --name <view>", "views are only read: what is written is the index of all packages"],
+      ["-a, --append", "views are only read: what is written is the index of all packages"],
     ]);
     examples(command, [
       ["stowage buildcache update-index cache", "after many pushes, once"],
