@@ -73,6 +73,8 @@ export {
 export { type PruneMirrorOptions, type PruneMirrorResult, pruneMirror } from "./app/prune.js";
 export { type PushOptions, type PushResult, push } from "./app/push.js";
 export { type RebaseOptions, type RebaseResult, rebase } from "./app/rebase.js";
+export { type SbomOptions, type SbomResult, sbom } from "./app/sbom.js";
+export { type AttachSbomsOptions, type AttachSbomsResult, attachSboms } from "./app/sbom-attach.js";
 export {
   checkRegistry,
   collectRegistry,

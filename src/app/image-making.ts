@@ -8,7 +8,7 @@ import { packageTag } from "../buildcache/tag.js";
 import type { Environment } from "../environment/environment.js";
 import { type BaseImage, readBaseImage } from "../image/base-image.js";
 import { type BuiltImage, buildImage } from "../image/build-image.js";
-import { createEntryReader, readClosure } from "../image/closure.js";
+import { type Closure, createEntryReader, readClosure } from "../image/closure.js";
 import { type ImageSettings, platformOf } from "../image/compose.js";
 import { imageVariables } from "../image/image-variables.js";
 import { defaultMaxLayers } from "../image/layer-cap.js";
@@ -120,6 +120,8 @@ interface BuildOptions extends ImageMaking, ImageDetails {
 export interface Built extends AsyncDisposable {
   readonly image: BuiltImage;
   readonly base: BaseImage | undefined;
+  /** The packages that are in it. */
+  readonly closure: Closure;
 }
 
 /** Makes an image of roots and what they need; `push --tag` and `image` do the same. */
@@ -159,5 +161,5 @@ export async function buildOf(
       ...(created === undefined ? {} : { "org.opencontainers.image.created": created }),
     },
   });
-  return { image: built, base, [Symbol.asyncDispose]: () => built[Symbol.asyncDispose]() };
+  return { image: built, base, closure, [Symbol.asyncDispose]: () => built[Symbol.asyncDispose]() };
 }

@@ -16,10 +16,12 @@ import { buildOf, type ImageDetails, type ImageMaking, rootReader } from "./imag
 import { parseOutput, writeArchive } from "./image-output.js";
 import { openIndexCopies } from "./index-copies.js";
 import { createRootResolver } from "./install-roots.js";
+import { factsAttached } from "./known-facts.js";
 import { openRegistries } from "./registries.js";
+import { attachImageSbom, type SbomMaking, sbomTime } from "./sbom-making.js";
 import { signingFor, type WriteSigning } from "./signing.js";
 
-export interface ImageOptions extends ImageMaking, ImageDetails, WriteSigning, StowageOptions {
+export interface ImageOptions extends ImageMaking, ImageDetails, SbomMaking, WriteSigning, StowageOptions {
   /** Packages of the mirror: `hdf5+mpi`, `/7i7xbvp`. */
   readonly specs: readonly string[];
   /** Tag of the image in the mirror, and what it is called in an `output` that does not say. */
@@ -52,6 +54,11 @@ export async function image(mirrorName: string, options: ImageOptions): Promise<
   const context = await openContext(options);
   const call: Call = { signal: context.signal, report: context.report };
   const output = options.output === undefined ? undefined : parseOutput(options.output, context.cwd);
+  if (options.sbom === true && output?.type === "archive")
+    throw new Failure("usage", "a docker-archive holds one image, and nothing attached to it", {
+      code: "image.sbom-unsupported",
+      hint: "Write it to the mirror, or to oci:DIR.",
+    });
   const tag = imageTag((output?.type === "layout" ? output.tag : undefined) ?? options.tag);
   if (options.specs.length === 0)
     throw new Failure("usage", "an image of no packages", {
@@ -89,6 +96,16 @@ export async function image(mirrorName: string, options: ImageOptions): Promise<
   }
   const to = output === undefined ? repository : await openLayout(output.directory, { create: true });
   const sent = await writeImage(built.image, to, { ...call, tag });
+  if (options.sbom === true) {
+    const packages = await registries.repository(mirror, direction, { checked: false });
+    await attachImageSbom(to, built, {
+      ...call,
+      tag,
+      format: options.sbomFormat ?? "spdx",
+      factsOf: (entry) => factsAttached(packages, entry, call),
+      created: sbomTime(context),
+    });
+  }
   return { ...done, image: `${to.label}:${tag}`, sent };
 }
 

@@ -27,9 +27,10 @@ import { type PushedImages, pushAsImages } from "./push-images.js";
 import { exclusions, pushRoots } from "./push-roots.js";
 import { recipeIn } from "./recipe.js";
 import { holdsImages, openRegistries } from "./registries.js";
+import type { SbomMaking } from "./sbom-making.js";
 import { signingFor, type WriteSigning } from "./signing.js";
 
-export interface PushOptions extends ImageMaking, WriteSigning, StowageOptions {
+export interface PushOptions extends ImageMaking, SbomMaking, WriteSigning, StowageOptions {
   /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
   readonly specs?: readonly string[] | undefined;
   /** Of the environment only the roots in these groups. */
@@ -62,6 +63,8 @@ export interface PushResult extends RunResult {
   readonly index: IndexResult | undefined;
   /** Packages that were there, and got the base image. */
   readonly rebased: readonly PackageName[];
+  /** Packages that got a bill of materials. */
+  readonly sboms: readonly PackageName[];
   readonly image: PushedImages["image"];
 }
 
@@ -163,8 +166,8 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       ...signing,
       ...call,
     });
-  const { rebased = [], image } = result;
-  return { mirror: mirror.name, ...result, missing, rebased, image, index };
+  const { rebased = [], sboms = [], image } = result;
+  return { mirror: mirror.name, ...result, missing, rebased, sboms, image, index };
 }
 
 const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({
@@ -174,11 +177,12 @@ const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageNa
 });
 
 /** @throws Failure `push.images-unsupported` */
-function assertFiles({ name }: Mirror, { baseImage, tag, digestFile }: PushOptions): void {
+function assertFiles({ name }: Mirror, { baseImage, tag, digestFile, sbom }: PushOptions): void {
   const [option] = [
     ...(baseImage === undefined ? [] : ["--base-image"]),
     ...(tag === undefined ? [] : ["--tag"]),
     ...(digestFile === undefined ? [] : ["--digest-file"]),
+    ...(sbom === true ? ["--sbom"] : []),
   ];
   if (option !== undefined)
     throw new Failure("unsupported", `mirror ${name} is no registry: it has no images, so no ${option}`, {

@@ -2,33 +2,26 @@ import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { readEntry } from "../buildcache/entry.js";
-import { ociCache, packageTags } from "../buildcache/oci-cache.js";
-import { indexTag, packageTag } from "../buildcache/tag.js";
+import { indexTag } from "../buildcache/tag.js";
 import { demandManifest } from "../oci/copy.js";
 import type { Digest } from "../oci/digest.js";
 import { parseTag, type Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
-import { topologicalOrder } from "../spec/graph.js";
 import type { TrustPolicy } from "../trust/policy.js";
 import { collect } from "../trust/policy-verifier.js";
 import { type Signing, signTagged } from "../trust/signing-repository.js";
 import { openContext, type StowageOptions } from "./context.js";
-import { rootReader } from "./image-making.js";
-import { openIndexCopies } from "./index-copies.js";
-import { createRootResolver } from "./install-roots.js";
+import { type NamedPackages, namedPackages } from "./named-packages.js";
 import { openRegistries } from "./registries.js";
 import { openSigning, type SigningOptions } from "./signing.js";
 
-export interface SignOptions extends SigningOptions, StowageOptions {
-  /** Packages of the mirror, with what they need to run. */
-  readonly specs?: readonly string[] | undefined;
+export interface SignOptions extends NamedPackages, SigningOptions, StowageOptions {
   /** Tags of images. */
   readonly tags?: readonly string[] | undefined;
   /** All packages, and the index. */
   readonly all?: boolean | undefined;
   /** The index. */
   readonly index?: boolean | undefined;
-  readonly only?: "package" | undefined;
   /** Sign again what this key has signed. */
   readonly force?: boolean | undefined;
 }
@@ -71,7 +64,7 @@ export async function sign(mirrorName: string, options: SignOptions): Promise<Si
   const signing = await openSigning(options, { context, mirror });
   await using registries = openRegistries(context);
   const repository = await registries.repository(mirror, "push", { checked: false });
-  const packages = await packagesToSign();
+  const packages = await namedPackages(repository, options, context);
   const jobs = context.jobs ?? defaultJobs;
   const signed: SignedTag[] = [];
   const present: SignedTag[] = [];
@@ -81,23 +74,6 @@ export async function sign(mirrorName: string, options: SignOptions): Promise<Si
   // Last, so that it vouches for nothing that is not signed yet.
   if (withIndex) await signOne(indexTag);
   return { mirror: mirror.name, signer: signing.signer.name, signed, present, failed };
-
-  async function packagesToSign(): Promise<readonly Tag[]> {
-    if (all) return [...(await packageTags(repository, call)).values()].sort();
-    const copies = openIndexCopies(context);
-    const resolver = createRootResolver([ociCache(repository)], { ...call, host: undefined, copies });
-    const read = rootReader(repository, call);
-    const found = new Set<Tag>();
-    for (const text of specs) {
-      const { spec, graph } = await read(await resolver.resolve(text));
-      const closure =
-        options.only === "package"
-          ? [spec]
-          : topologicalOrder(graph, { roots: [spec.hash], types: ["link", "run"] });
-      for (const node of closure) if (node.external === undefined) found.add(packageTag(node));
-    }
-    return [...found].sort();
-  }
 
   async function signOne(tag: Tag): Promise<void> {
     checkInterrupted(call);

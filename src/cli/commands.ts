@@ -232,6 +232,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/signature-verify.js")).signatureVerify,
   },
   {
+    path: ["sbom"],
+    summary: "print the bill of materials of a package or an image",
+    load: async () => (await import("./commands/sbom.js")).sbomCommand,
+  },
+  {
+    path: ["sbom", "attach"],
+    summary: "attach bills of materials to packages that a mirror has",
+    load: async () => (await import("./commands/sbom.js")).sbomAttach,
+  },
+  {
     path: ["key", "generate"],
     summary: "make a key pair as cosign does",
     load: async () => (await import("./commands/key.js")).keyGenerate,

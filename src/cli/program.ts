@@ -59,6 +59,8 @@ export function createProgram({ version, onHelp, run }: ProgramOptions): Program
       .description(entry.summary)
       .aliases([...(entry.aliases ?? [])]);
     entries.set(command, entry);
+    // A command may have others below it: `sbom`, `sbom attach`.
+    if (second === undefined) parents.set(first, command.hook("preSubcommand", loadCalled));
   }
   return { root: program, load };
 }

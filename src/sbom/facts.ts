@@ -31,6 +31,21 @@ export interface KnownFacts {
 
 export const noFacts: KnownFacts = { created: undefined, of: () => undefined };
 
+/** What any of several documents tells. Of one name and version all recipes tell the same. */
+export function knownToAny(documents: readonly KnownFacts[]): KnownFacts {
+  const times = documents.flatMap(({ created }) => created ?? []).sort();
+  return {
+    created: times.at(-1),
+    of(spec) {
+      for (const document of documents) {
+        const facts = document.of(spec);
+        if (facts !== undefined) return facts;
+      }
+      return undefined;
+    },
+  };
+}
+
 const optionalText = v.nullish(v.string());
 // Spack 1.2 writes `checksum`, where SPDX 2.3 has `checksums`.
 const checksums = v.nullish(v.array(v.looseObject({ algorithm: v.string(), checksumValue: v.string() })));

@@ -4,6 +4,7 @@ import type { Failure } from "../../base/failure.js";
 import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
 import { failedPart } from "../failed-part.js";
 import { formatSize, plural } from "../format.js";
+import { sbomFormatOption, sbomMaking } from "../sbom-options.js";
 import { addSigningOptions, signingOptions } from "../signing-options.js";
 
 export const buildcachePush: CommandDefinition = {
@@ -19,6 +20,8 @@ export const buildcachePush: CommandDefinition = {
       .option("-t, --tag <name>", "make one image of all that was named, too, under this tag")
       .option("--max-layers <n>", "merge layers of images past this many, the base's included; 100")
       .option("--no-check", "write images that would not run over the base image, too")
+      .option("--sbom", "attach to each package, and to the image, its bill of materials")
+      .addOption(sbomFormatOption("--sbom-format"))
       .option("--update-index", "renew the index afterwards")
       .addOption(
         new Option("--only <part>", "push only the packages named, or only what they need").choices([
@@ -62,6 +65,7 @@ export const buildcachePush: CommandDefinition = {
       tag: given.text("tag"),
       maxLayers: given.count("maxLayers", 2),
       check: given.flag("check"),
+      ...sbomMaking(given),
       updateIndex: given.flag("updateIndex") ?? given.flag("rebuildIndex"),
       only: only === "package" || only === "dependencies" ? only : undefined,
       withBuildDependencies: given.flag("withBuildDependencies"),
@@ -77,7 +81,7 @@ export const buildcachePush: CommandDefinition = {
     return {
       document: result,
       *lines(paint) {
-        const { pushed, present, rebased, failed, missing, excluded, image, index } = result;
+        const { pushed, present, rebased, sboms, failed, missing, excluded, image, index } = result;
         const bytes = pushed.reduce((sum, one) => sum + one.size, 0);
         for (const { name, version, hash, size, tag } of pushed)
           yield `${paint("green", "pushed")} ${name}@${version}/${hash.slice(0, 7)}, ${formatSize(size)}, as ${tag}`;
@@ -93,6 +97,7 @@ export const buildcachePush: CommandDefinition = {
           ...(missing.length > 0 ? [`${missing.length} not installed`] : []),
           ...(excluded.length > 0 ? [`${excluded.length} not for this mirror`] : []),
         ].join(", ");
+        if (sboms.length > 0) yield `${plural(sboms.length, "bill")} of materials attached`;
         if (image !== undefined)
           yield `image: ${image.tag}, ${plural(image.layers, "layer")}, ${image.digest}`;
         if (index !== undefined)

@@ -6,6 +6,7 @@ import { type Answer, type CommandDefinition, examples, repeatable } from "../co
 import { formatSize, plural } from "../format.js";
 import type { Given } from "../given.js";
 import { addSigningOptions, signingOptions } from "../signing-options.js";
+import { sbomFormatOption, sbomMaking } from "../sbom-options.js";
 
 export const imageCommand: CommandDefinition = {
   define(command) {
@@ -16,6 +17,8 @@ export const imageCommand: CommandDefinition = {
       .option("--base-image <image>", "image to build on: debian:12, oci+http://HOST/NAME, oci:DIR:TAG")
       .option("--platform <platform>", "os/architecture[/variant], where the mirror has packages for several")
       .option("--output <where>", "write oci:DIR[:TAG] or docker-archive:FILE instead of a tag of the mirror")
+      .option("--sbom", "attach to the image the bill of what is in it")
+      .addOption(sbomFormatOption("--sbom-format"))
       .option("--rebase", "give the packages' own tags (all, without specs) the base image instead")
       .option("--max-layers <n>", "merge layers past this many, the base's included; 100")
       .option("--no-check", "write an image that would not run, too")
@@ -56,6 +59,7 @@ export const imageCommand: CommandDefinition = {
     if (given.flag("rebase") === true) return await rebaseAnswer(given, making);
     const result = await image(given.argument(0), {
       ...making,
+      ...sbomMaking(given),
       baseImage: given.text("baseImage"),
       tag: given.text("tag"),
       platform: given.text("platform"),
