@@ -12,7 +12,7 @@ import type { Digest } from "../oci/digest.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { type Context, environmentFolder, openContext, type StowageOptions } from "./context.js";
 import { lockedGraph } from "./environment-roots.js";
-import { openRegistries } from "./registries.js";
+import { holdsImages, openRegistries } from "./registries.js";
 import { signingFor, type WriteSigning } from "./signing.js";
 
 export interface PruneMirrorOptions extends WriteSigning, StowageOptions {
@@ -70,7 +70,8 @@ export async function pruneMirror(
   const { keepLast, olderThan, withBuildDependencies, dryRun = false } = options;
   const since = olderThan === undefined ? undefined : systemClock.now() - parseAge(olderThan);
   const roots = await rootsOf(context, options);
-  const signing = dryRun ? undefined : await signingFor(options, { mirror, context });
+  const signs = !dryRun && holdsImages(mirror);
+  const signing = signs ? await signingFor(options, { mirror, context }) : undefined;
   await using registries = openRegistries(context);
   const repository = await registries.repository(mirror, "push", { checked: false, signing });
   const { removed, undated, restored, ...result } = await prune(repository, {
