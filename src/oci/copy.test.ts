@@ -99,3 +99,20 @@ test("copy() names layers that may not be passed on, and leaves them where they 
   expect((await to.manifests.read(tag))?.bytes).toEqual(image.bytes);
   expect(await to.blobs.stat(descriptor.digest)).toBeUndefined();
 });
+
+test("what cosign keeps under tags made of the digest is copied with the referrers", async () => {
+  const registry = createMemoryRegistry();
+  const from = registry.repository(parseRepositoryName("from"));
+  const to = registry.repository(parseRepositoryName("to"));
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  await from.blobs.write(config);
+  const image = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config: config.descriptor } as const;
+  const signed = encodeManifest({ ...image, layers: [] });
+  const tag = parseTag("app");
+  await from.manifests.write(signed, { tag });
+  const signature = encodeManifest({ ...image, layers: [], annotations: { of: "app" } });
+  const at = parseTag(`${signed.descriptor.digest.replace(":", "-")}.sig`);
+  await from.manifests.write(signature, { tag: at });
+  await copy(from, to, { reference: tag, tag, referrers: true });
+  expect((await to.manifests.stat(at))?.digest).toBe(signature.descriptor.digest);
+});

@@ -5,7 +5,7 @@ import type { Descriptor } from "./descriptor.js";
 import type { Digest } from "./digest.js";
 import { decodeImageIndex, decodeImageManifest } from "./manifest.js";
 import { isImageIndex, isNondistributable } from "./media-types.js";
-import type { Tag } from "./reference.js";
+import { type Tag, tagOf } from "./reference.js";
 import type { Manifest, Repository } from "./repository.js";
 import { observed } from "./verified.js";
 
@@ -74,8 +74,18 @@ async function copyManifest(manifest: Manifest, copying: Copying): Promise<void>
     await mapLimited(blobs.values(), copying.limit, (blob) => copyBlob(blob, copying));
   }
   await to.manifests.write(manifest, copying.tag === undefined ? call : { ...call, tag: copying.tag });
-  if (copying.referrers)
-    for (const referrer of await from.referrers(digest, call)) await copyChild(referrer, copying);
+  if (!copying.referrers) return;
+  for (const referrer of await from.referrers(digest, call)) await copyChild(referrer, copying);
+  for (const kind of companions) await copyCompanion(tagOf(`${digest.replace(":", "-")}.${kind}`), copying);
+}
+
+/** What cosign 1 and 2 keep under tags made of a digest: signatures, attestations, SBOMs. */
+const companions = ["sig", "att", "sbom"];
+
+async function copyCompanion(tag: Tag, copying: Copying): Promise<void> {
+  const manifest = await copying.from.manifests.read(tag, copying.call);
+  if (manifest === undefined) return;
+  await copyManifest(manifest, { ...copying, tag, referrers: false, depth: copying.depth + 1 });
 }
 
 async function copyChild(child: Descriptor, copying: Copying): Promise<void> {

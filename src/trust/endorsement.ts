@@ -5,7 +5,7 @@ import { type Claim, claimKeys, decodePayload, decodeStatement, statementType } 
 import { type PublicKey, shortFingerprint } from "./key.js";
 import { payloadBundle } from "./payload-bundle.js";
 import { authorityName, fits, type TrustPolicy } from "./policy.js";
-import { type BrokenSignature, signatureAnnotation, type StoredSignature } from "./stored-signature.js";
+import { type BrokenSignature, type StoredSignature, signatureAnnotation } from "./stored-signature.js";
 
 /** A signature that was checked: somebody who is trusted has made it, for what it claims. */
 export interface Endorsement {

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { isObject, type JsonObject } from "../base/decode.js";
 import { digestOf, hexOf } from "../oci/digest.js";
-import { signatureAnnotation, type StoredPayload } from "./stored-signature.js";
+import { type StoredPayload, signatureAnnotation } from "./stored-signature.js";
 
 // What cosign 2 keeps in annotations, as the bundle that cosign 3 would have made of it: so there is one way to
 // check certificates (cosign, specs/SIGNATURE_SPEC.md and pkg/cosign/bundle).

@@ -411,3 +411,14 @@ async function moveSignatures(
     );
   }
 }
+
+test("signatures and what refers to a manifest come out unsigned, so that they can be copied with it", async () => {
+  const repository = repositoryAt("ghcr.io", "me/cache");
+  const subject = await store(repository, "1", tag);
+  for (const format of formats) await signAs(alice, repository, { subject, format });
+  const trusting = trustingRepository(repository, verifierOf(policyOf([alice])));
+  expect(await trusting.manifests.read(signatureTag(subject.digest))).toBeDefined();
+  const [referrer] = await trusting.referrers(subject.digest);
+  if (referrer === undefined) throw new Error("no referrer");
+  expect(await trusting.manifests.read(referrer.digest)).toBeDefined();
+});

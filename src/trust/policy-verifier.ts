@@ -1,8 +1,8 @@
 import { type Call, checkInterrupted } from "../base/call.js";
 import type { Clock } from "../base/clock.js";
 import { Failure } from "../base/failure.js";
-import { formatImageReference, type ImageReference, parseImageReference } from "../oci/reference.js";
 import type { Tag } from "../oci/reference.js";
+import { formatImageReference, type ImageReference, parseImageReference } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import { claimKeys, signPredicate } from "./claim.js";
 import {

@@ -15,8 +15,8 @@ import {
   claimKeys,
   encodePayload,
   encodeStatement,
-  signPredicate,
   type Statement,
+  signPredicate,
   simpleSigningType,
   statementType,
 } from "./claim.js";

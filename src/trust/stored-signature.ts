@@ -12,6 +12,10 @@ import { simpleSigningType } from "./claim.js";
 /** Where a signature of cosign 2 is found: under a tag (`.sig`) made of the digest that it is for. */
 export const signatureTag = (digest: Digest): Tag => parseTag(`${algorithmOf(digest)}-${hexOf(digest)}.sig`);
 
+/** Tags of what accompanies a manifest, made of its digest: cosign's, and the list of referrers. */
+export const isCompanionTag = (tag: Tag): boolean =>
+  /^sha(256-[0-9a-f]{64}|512-[0-9a-f]{64,128})(\.(sig|att|sbom))?$/.test(tag);
+
 /** A layer's annotation with the signature over that layer (cosign, specs/SIGNATURE_SPEC.md). */
 export const signatureAnnotation = "dev.cosignproject.cosign/signature";
 

@@ -4,23 +4,30 @@ import { decodeImageIndex } from "../oci/manifest.js";
 import { isImageIndex } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
+import { isCompanionTag } from "./stored-signature.js";
 import type { Verifier } from "./verifier.js";
 
 /**
  * A repository whose manifests are trusted: none comes out of it, by tag or by digest, unless the verifier agrees.
  *
  * All that a manifest names by digest (config, layers, the manifests of an index) is as good as itself. So whoever
- * reads through this cannot forget to check. Referrers come as they are: signatures are not signed themselves.
+ * reads through this cannot forget to check. What only accompanies a manifest (signatures, attestations, lists of
+ * referrers) comes as it is: signatures are not signed themselves.
  */
 export function trustingRepository(repository: Repository, verifier: Verifier): Repository {
   const { manifests } = repository;
   const named = new Set<Digest>();
   const verify = async (reference: Tag | Digest, digest: Digest, call?: Call): Promise<void> => {
-    if (isDigest(reference) && named.has(digest)) return;
+    if (isDigest(reference) ? named.has(digest) : isCompanionTag(reference)) return;
     await verifier.verify(repository, { digest, tag: isDigest(reference) ? undefined : reference }, call);
   };
   return {
     ...repository,
+    async referrers(digest, call) {
+      const found = await repository.referrers(digest, call);
+      for (const referrer of found) named.add(referrer.digest);
+      return found;
+    },
     manifests: {
       ...manifests,
       async stat(reference, call) {
