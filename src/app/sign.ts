@@ -18,7 +18,7 @@ import { openSigning, type SigningOptions } from "./signing.js";
 export interface SignOptions extends NamedPackages, SigningOptions, StowageOptions {
   /** Tags of images. */
   readonly tags?: readonly string[] | undefined;
-  /** All packages, and the index. */
+  /** All packages, and the index where there is one. */
   readonly all?: boolean | undefined;
   /** The index. */
   readonly index?: boolean | undefined;
@@ -52,8 +52,7 @@ const defaultJobs = 16;
  */
 export async function sign(mirrorName: string, options: SignOptions): Promise<SignResult> {
   const { specs = [], tags = [], all = false } = options;
-  const withIndex = options.index ?? all;
-  if (specs.length === 0 && tags.length === 0 && !all && !withIndex)
+  if (specs.length === 0 && tags.length === 0 && !all && options.index !== true)
     throw new Failure("usage", "nothing to sign was named", {
       code: "sign.nothing-asked",
       hint: "Name specs, or give --all, --index or --tag NAME.",
@@ -65,6 +64,8 @@ export async function sign(mirrorName: string, options: SignOptions): Promise<Si
   await using registries = openRegistries(context);
   const repository = await registries.repository(mirror, "push", { checked: false });
   const packages = await namedPackages(repository, options, context);
+  // All may be packages without an index; one that is asked for must be there.
+  const withIndex = options.index ?? (all && (await repository.manifests.stat(indexTag, call)) !== undefined);
   const jobs = context.jobs ?? defaultJobs;
   const signed: SignedTag[] = [];
   const present: SignedTag[] = [];

@@ -120,8 +120,8 @@ function publicKeyOf(key: KeyObject, subject: string): PublicKey {
 /** Hashes that a signature may be over, first the one that is used to sign; Ed25519 has its own. */
 function hashesOf(type: string): readonly [string | null, ...(string | null)[]] {
   if (type === "ed25519") return [null];
-  // cosign up to 2.4 took SHA-256 for all keys, later ones what fits the curve.
-  return type === "ecdsa-p384" ? ["sha384", "sha256"] : ["sha256"];
+  // `cosign verify` takes SHA-256 for all keys unless it is told otherwise; `cosign sign` takes what fits the curve.
+  return type === "ecdsa-p384" ? ["sha256", "sha384"] : ["sha256"];
 }
 
 const smallestRsa = 2048;

@@ -206,6 +206,24 @@ for (const version of ["v2.6.5", "v3.1.3"] as const) {
         const opened = await publicKey(at(`${prefix}.key`), options());
         expect(opened.pem.trim()).toBe(readFileSync(at(`${prefix}.pub`), "utf8").trim());
       }, 120_000);
+
+    test("verifies what keys of other kinds sign here", async () => {
+      const types = [
+        "ecdsa-p384",
+        "ed25519",
+        ...(process.env["STOWAGE_SOAK"] ? ["rsa-3072" as const] : []),
+      ] as const;
+      const name = `kinds-${version.slice(0, 2)}`;
+      const url = `oci+http://${registry.host}/${name}`;
+      await machine.push(url, { ...options(), specs: ["zlib"] });
+      for (const type of types) {
+        const prefix = `${type}-${version}`;
+        await generateKey({ ...options(), prefix, type });
+        const { signed } = await sign(url, { ...options(), all: true, key: at(`${prefix}.key`) });
+        const ref = `${registry.host}/${name}@${signed[0]?.digest}`;
+        await verify(ref, at(`${prefix}.pub`), "--new-bundle-format=false");
+      }
+    }, 120_000);
   });
 }
 
