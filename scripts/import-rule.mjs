@@ -179,7 +179,7 @@ export const folders = {
       "io/system",
       "io/install",
     ],
-    outside: ["node:*"],
+    outside: ["node:*", "koffi"],
     why: "threads for the hot loops: pack, unpack, relocate, look into layers",
   },
   "io/config": {

@@ -16,6 +16,7 @@ export interface LayerOrigin {
   /** Of all that is in the prefix. */
   readonly fingerprint: string;
   readonly level: number;
+  readonly engine: string;
 }
 
 /** Which layer was made of what, so that it need not be made again. */
@@ -25,18 +26,18 @@ export interface LayerRecords {
 }
 
 /** To be raised when equal prefixes make other layers. */
-const format = 1;
+const format = 2;
 
 /** Bytes of records that are kept, of some 200 each. */
 const keptLimit = 4 * 1024 * 1024;
 
 export function openLayerRecords(directory: string): LayerRecords {
   let pruned: Promise<void> | undefined;
-  const pathOf = ({ request, fingerprint, level }: LayerOrigin): string =>
+  const pathOf = ({ request, fingerprint, level, engine }: LayerOrigin): string =>
     join(
       directory,
       createHash("sha256")
-        .update(JSON.stringify([format, level, fingerprint, request]))
+        .update(JSON.stringify([format, engine, level, fingerprint, request]))
         .digest("hex"),
     );
   return {

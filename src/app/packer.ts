@@ -9,6 +9,8 @@ import type { Layer } from "../buildcache/entry.js";
 import { aliasRecordName } from "../install/alias.js";
 import { systemCodeOf } from "../io/disk/disk-failure.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
+import { loadLibdeflate } from "../io/workers/libdeflate.js";
+import type { CompressionEngine } from "../io/workers/pack-task.js";
 import type { Workers } from "../io/workers/pool.js";
 import { parseDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
@@ -22,19 +24,22 @@ export interface PackerOptions {
   /** Where a path of the store is on this machine. */
   readonly locate: (path: string) => string;
   readonly level?: number | undefined;
+  readonly engine?: CompressionEngine | undefined;
   /** Make each layer anew. */
   readonly force?: boolean | undefined;
 }
 
 /** Packs in worker threads, each layer into a file of its own: so it can be sent again, whatever its size. */
 export async function createPacker(workers: Workers, options: PackerOptions): Promise<Packer> {
-  const { cacheRoot, locate, level = defaultGzipLevel, force = false } = options;
+  const { cacheRoot, locate, level = defaultGzipLevel, engine = "zlib", force = false } = options;
+  // Told before anything is packed.
+  if (engine === "libdeflate") loadLibdeflate();
   const scratch = await openScratch(join(cacheRoot, "push"));
   const records = openLayerRecords(join(cacheRoot, "layers"));
 
   async function originOf(request: PackRequest, call: Call | undefined) {
     const fingerprint = await workers.run("fingerprint", locate(request.prefix), call);
-    return { request, fingerprint, level };
+    return { request, fingerprint, level, engine };
   }
 
   return {
@@ -56,6 +61,7 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
           directory: locate(prefix),
           out,
           level,
+          engine,
           distribution: {
             sbangInstallPath: `${storeRoot}/bin/sbang`,
             buildPath: storeRoot,

@@ -10,6 +10,7 @@ import type { UrlCache } from "../buildcache/url-cache.js";
 import { connectionOf, type Mirror } from "../config/mirror.js";
 import { openSigner } from "../io/gpg/signer.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
+import type { CompressionEngine } from "../io/workers/pack-task.js";
 import { createWorkers } from "../io/workers/pool.js";
 import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../push/plan.js";
 import { pushFiles } from "../push/push-files.js";
@@ -54,6 +55,8 @@ export interface PushOptions extends ImageMaking, SbomMaking, WriteSigning, Stow
   readonly digestFile?: string | undefined;
   /** Compression level of gzip, 1 to 9. */
   readonly compressionLevel?: number | undefined;
+  /** Compress by zlib (the default), or by the system's libdeflate, which is faster and smaller. */
+  readonly compressionEngine?: CompressionEngine | undefined;
   /** The store's paths are below this directory: a container's file system, a backup. */
   readonly sysroot?: string | undefined;
 }
@@ -78,7 +81,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const context = await openContext(options);
   const { signal, report } = context;
   const call = { signal, report };
-  const { compressionLevel: level, force = false, failFast } = options;
+  const { compressionLevel: level, compressionEngine: engine, force = false, failFast } = options;
   if (level !== undefined && (level < 1 || level > 9))
     throw new Failure("usage", `a compression level of ${level} does not exist`, {
       code: "push.compression-level",
@@ -131,7 +134,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     graph,
     storeRoot: root,
     spackPrefix: context.spack,
-    packer: await createPacker(workers, { cacheRoot: context.cacheRoot, locate, level, force }),
+    packer: await createPacker(workers, { cacheRoot: context.cacheRoot, locate, level, engine, force }),
     prefixOf: (hash: DagHash) => database.records.get(hash)?.path,
     jobs,
     force,

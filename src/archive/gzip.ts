@@ -18,9 +18,17 @@ export interface GzipSummary {
 export interface GzipOptions extends Call {
   /** 1 to 9, as zlib has it. */
   readonly level?: number | undefined;
+  /** Compresses by another library than zlib. */
+  readonly compressMember?: CompressMember | undefined;
   /** Told after each block how many more bytes of content are done. */
   readonly advanced?: ((bytes: number) => void) | undefined;
 }
+
+/** Makes a whole gzip file of a block: several, one behind the other, are one again (RFC 1952, 2.2). */
+export type CompressMember = (block: Uint8Array) => Promise<Uint8Array>;
+
+/** Content of one member (bytes): it starts without a dictionary, so it is larger. */
+const memberSize = 1024 * 1024;
 
 /** Content of one deflate call (bytes). Part of the format: another size gives other bytes. */
 const blockSize = 512 * 1024;
@@ -35,7 +43,8 @@ export const defaultGzipLevel = 4;
  * Compresses content and hands the gzip bytes to `write`, in order, each call awaited.
  *
  * Blocks of fixed size are compressed in parallel, each with the end of the one before as its dictionary and
- * ended at a byte boundary, as pigz does: so the bytes depend on content and level, and on nothing else.
+ * ended at a byte boundary, as pigz does: so the bytes depend on content and level, and on nothing else. Where
+ * another library compresses, they are members of one gzip file.
  */
 export async function gzip(
   content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
@@ -43,6 +52,8 @@ export async function gzip(
   options: GzipOptions = {},
 ): Promise<GzipSummary> {
   const level = options.level ?? defaultGzipLevel;
+  const { compressMember } = options;
+  const whole = compressMember === undefined ? blockSize : memberSize;
   const contentHash = createHash("sha256");
   const hash = createHash("sha256");
   const started: Promise<Compressed>[] = [];
@@ -69,26 +80,28 @@ export async function gzip(
     if (started.length >= inFlight) await finishOldest();
     const used = block.subarray(0, length);
     contentHash.update(used);
-    check = crc32(used, check);
+    if (compressMember === undefined) check = crc32(used, check);
     contentSize += length;
-    const work = compress(used, { level, dictionary, last }).then((bytes) => ({ bytes, block, length }));
+    const compressed = compressMember?.(used) ?? compress(used, { level, dictionary, last });
+    const work = compressed.then((bytes) => ({ bytes, block, length }));
     // One that fails is met when its turn comes; until then it must not count as unhandled.
     work.catch(() => undefined);
     started.push(work);
-    dictionary = Buffer.from(used.subarray(Math.max(0, length - windowSize)));
+    if (compressMember === undefined)
+      dictionary = Buffer.from(used.subarray(Math.max(0, length - windowSize)));
   };
 
-  await emit(gzipHeader(level));
-  let block: Buffer = Buffer.allocUnsafeSlow(blockSize);
+  if (compressMember === undefined) await emit(gzipHeader(level));
+  let block: Buffer = Buffer.allocUnsafeSlow(whole);
   let filled = 0;
   for await (const chunk of content) {
     for (let at = 0; at < chunk.byteLength; ) {
-      if (filled === blockSize) {
+      if (filled === whole) {
         await start(block, filled, false);
-        block = spare.pop() ?? Buffer.allocUnsafeSlow(blockSize);
+        block = spare.pop() ?? Buffer.allocUnsafeSlow(whole);
         filled = 0;
       }
-      const count = Math.min(blockSize - filled, chunk.byteLength - at);
+      const count = Math.min(whole - filled, chunk.byteLength - at);
       block.set(chunk.subarray(at, at + count), filled);
       filled += count;
       at += count;
@@ -96,10 +109,7 @@ export async function gzip(
   }
   await start(block, filled, true);
   while (started.length > 0) await finishOldest();
-  const trailer = Buffer.alloc(8);
-  trailer.writeUInt32LE(check, 0);
-  trailer.writeUInt32LE(contentSize % 2 ** 32, 4);
-  await emit(trailer);
+  if (compressMember === undefined) await emit(gzipTrailer(check, contentSize));
   return {
     digest: `sha256:${hash.digest("hex")}`,
     size,
@@ -118,6 +128,13 @@ interface Compressed {
 function gzipHeader(level: number): Uint8Array {
   const effort = level === 9 ? 2 : level === 1 ? 4 : 0;
   return Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, effort, 0xff);
+}
+
+function gzipTrailer(check: number, contentSize: number): Uint8Array {
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(check, 0);
+  trailer.writeUInt32LE(contentSize % 2 ** 32, 4);
+  return trailer;
 }
 
 function compress(

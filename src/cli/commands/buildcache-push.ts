@@ -38,6 +38,12 @@ export const buildcachePush: CommandDefinition = {
       .option("-u, --unsigned", "push to a mirror of signed packages without signatures")
       .option("-j, --jobs <n>", "how many packages to pack and upload at once")
       .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
+      .addOption(
+        new Option("--compression-engine <library>", "what compresses; libdeflate is the system's").choices([
+          "zlib",
+          "libdeflate",
+        ]),
+      )
       .option("--sysroot <dir>", "the store's paths are below this folder");
     addSigningOptions(command);
     accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing"]);
@@ -75,6 +81,7 @@ export const buildcachePush: CommandDefinition = {
       strict: given.flag("strict"),
       jobs: given.count("jobs"),
       compressionLevel: given.count("compressionLevel"),
+      compressionEngine: given.text("compressionEngine") === "libdeflate" ? "libdeflate" : undefined,
       sysroot: given.text("sysroot"),
       unsigned: given.flag("unsigned"),
     });

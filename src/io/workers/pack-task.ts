@@ -1,14 +1,19 @@
 import type { BinaryDistribution } from "../../archive/binary-distribution.js";
-import { type GzipSummary, gzip } from "../../archive/gzip.js";
+import { defaultGzipLevel, type GzipSummary, gzip } from "../../archive/gzip.js";
 import { type PackRequest, packPrefix } from "../../archive/pack.js";
 import { systemFiles } from "../system/files.js";
+import { loadLibdeflate } from "./libdeflate.js";
 import type { TaskContext } from "./task.js";
 
 export interface PackInput extends PackRequest {
   /** The file to write, new. It is removed again if the task fails. */
   readonly out: string;
   readonly level?: number | undefined;
+  readonly engine?: CompressionEngine | undefined;
 }
+
+/** What compresses. Every gunzip reads what either makes. */
+export type CompressionEngine = "zlib" | "libdeflate";
 
 export interface PackResult extends GzipSummary {
   readonly distribution: BinaryDistribution;
@@ -22,7 +27,15 @@ export async function packTask(input: PackInput, { signal, advanced }: TaskConte
     const pieces = (function* () {
       distribution = yield* packPrefix(input, systemFiles);
     })();
-    const summary = await gzip(pieces, out.write, { level: input.level, signal, advanced });
+    const { level, engine } = input;
+    await using other =
+      engine === "libdeflate" ? loadLibdeflate().compressor(level ?? defaultGzipLevel) : undefined;
+    const summary = await gzip(pieces, out.write, {
+      level,
+      compressMember: other?.compress,
+      signal,
+      advanced,
+    });
     if (distribution === undefined) throw new Error("the archive was not read to its end");
     return { ...summary, distribution };
   } catch (error) {
