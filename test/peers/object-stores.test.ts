@@ -1,3 +1,4 @@
+import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readAll } from "../../src/base/bytes.js";
@@ -59,6 +60,17 @@ describe("a directory", () => {
     return { store, path: scratch.path, [Symbol.asyncDispose]: async () => scratch[Symbol.dispose]() };
   };
   storeContract("directory", open);
+
+  test("links in it are followed, and one that leads nowhere is none of its files", async () => {
+    await using opened = await open();
+    const { store, path } = opened;
+    await store.write("v3/a/x", objectOf("x"));
+    symlinkSync("a", join(path, "mirror/v3/b"));
+    symlinkSync("nowhere", join(path, "mirror/v3/c"));
+    const found: string[] = [];
+    for await (const one of store.list?.("v3/") ?? []) found.push(one);
+    expect(found.toSorted()).toEqual(["v3/a/x", "v3/b/x"]);
+  });
 
   test("no name leads out of it", async () => {
     await using opened = await open();

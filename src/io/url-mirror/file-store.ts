@@ -1,4 +1,4 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, type Stats } from "node:fs";
 import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Bytes, concat } from "../../base/bytes.js";
@@ -140,8 +140,19 @@ async function* listed(directory: string, call: Call | undefined): AsyncGenerato
   });
   for (const entry of entries) {
     const path = join(directory, entry.name);
-    const isDirectory = entry.isSymbolicLink() ? (await stat(path)).isDirectory() : entry.isDirectory();
-    if (!isDirectory && !entry.name.endsWith(temporarySuffix)) yield entry.name;
+    const found = entry.isSymbolicLink() ? await targetOf(path) : entry;
+    const isDirectory = found?.isDirectory() === true;
+    if (found?.isFile() === true && !entry.name.endsWith(temporarySuffix)) yield entry.name;
     if (isDirectory) for await (const below of listed(path, call)) yield `${entry.name}/${below}`;
+  }
+}
+
+/** What a link leads to; undefined where that is nothing. */
+async function targetOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw failureOf(error, "list", path);
   }
 }
