@@ -5,7 +5,8 @@ import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
 import { v8Flags } from "./v8-flags.mjs";
 
-for (const flag of v8Flags) setFlagsFromString(flag);
+const node = Number.parseInt(process.versions.node, 10);
+for (const { flag, before } of v8Flags) if (node < before) setFlagsFromString(flag);
 for (const bundle of process.argv.slice(2)) {
   const source = readFileSync(bundle, "latin1");
   if (/[^\0-\x7f]/.test(source))

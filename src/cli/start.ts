@@ -7,8 +7,9 @@ import { Script } from "node:vm";
 // made of it when it was built. V8 takes that only if it is of its own version, and else compiles what it needs.
 
 /** What scripts/v8-flags.mjs lists; the build puts it here. */
-declare const v8Flags: readonly string[];
-for (const flag of v8Flags) setFlagsFromString(flag);
+declare const v8Flags: readonly { readonly flag: string; readonly before: number }[];
+const node = Number.parseInt(process.versions.node, 10);
+for (const { flag, before } of v8Flags) if (node < before) setFlagsFromString(flag);
 
 const bundle = __filename.replace(/\.js$/, ".bundle.js");
 const compiled = `${bundle}.cache`;
