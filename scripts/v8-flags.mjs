@@ -7,6 +7,6 @@ export const v8Flags = [
   // The HTTP client's parser is WebAssembly: optimizing it takes 100 ms of a processor. Bodies go by it untouched.
   { flag: "--liftoff-only", before: Number.MAX_SAFE_INTEGER },
   // Optimize what is still hot after eight times the default: most of it was not run long enough to get that back.
-  // V8 of Node 24 does not know it, and says so on stderr.
-  { flag: "--interrupt-budget=1000000", before: 24 },
+  // V8 of Node 22 and later does not know it, and says so on stderr.
+  { flag: "--interrupt-budget=1000000", before: 21 },
 ];
