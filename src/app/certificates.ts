@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import { Failure } from "../base/failure.js";
 import { diskFailure } from "../io/disk/disk-failure.js";
 import { createCertificateChecker } from "../io/sigstore/certificate-checker.js";
-import { parseJson } from "../oci/json.js";
 import type { CertificateChecker } from "../trust/endorsement.js";
 
 /**
@@ -25,5 +24,5 @@ export async function openCertificateChecker(
   } catch (cause) {
     throw diskFailure(cause, { doing: "read", path });
   }
-  return createCertificateChecker(parseJson(bytes, path), { subject: path });
+  return createCertificateChecker(bytes, { subject: path });
 }

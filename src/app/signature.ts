@@ -58,7 +58,8 @@ export interface SignedBy {
 }
 
 /**
- * Tells who signed an image, or all that a mirror has. Nothing that was verified before is taken as such.
+ * Tells who signed an image, each of them, or all that a mirror has, as many as are asked for. Nothing that was
+ * verified before is taken as such.
  * @throws Failure `signature.policy-missing`, `mirror.*`, `oci.*`
  */
 export async function verifySignatures(
@@ -78,7 +79,7 @@ export async function verifySignatures(
     const index = await repository.manifests.stat(indexTag, call);
     const all = index === undefined ? tags : [...tags, indexTag];
     const checked = await mapLimited(all, context.jobs ?? 16, (tag) =>
-      check(repository, tag, { ...trusted, ...call }),
+      check(repository, tag, { ...trusted, ...call, enough: trusted.policy.required }),
     );
     return { what, policy: trusted.policy.origin, checked };
   }
@@ -92,12 +93,12 @@ export async function verifySignatures(
 async function check(
   repository: Repository,
   reference: Tag | Digest,
-  { policy, certificates, ...call }: Trusted & Call,
+  { policy, certificates, enough, ...call }: Trusted & Call & { readonly enough?: number },
 ): Promise<CheckedManifest> {
   const { digest } = (await demandManifest(repository, reference, call)).descriptor;
   const tag = reference === digest ? undefined : parseTag(reference);
   const subject = { digest, tag };
-  const found = await collect(repository, subject, { policy, certificates, ...call });
+  const found = await collect(repository, subject, { policy, certificates, enough, ...call });
   return {
     name: tag === undefined ? `${repository.label}@${digest}` : `${repository.label}:${tag}`,
     digest,

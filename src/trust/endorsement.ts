@@ -1,5 +1,6 @@
 import type { Call } from "../base/call.js";
 import { Failure, type FailureOptions } from "../base/failure.js";
+import type { Digest } from "../oci/digest.js";
 import { isSignedBy } from "./bundle.js";
 import { type Claim, claimKeys, decodePayload, decodeStatement, statementType } from "./claim.js";
 import { type PublicKey, shortFingerprint } from "./key.js";
@@ -29,6 +30,8 @@ export const voiceOf = (signer: SignerName): string =>
 
 /** Checks what a certificate authority and a transparency log vouch for; offline, by a trusted root. */
 export interface CertificateChecker {
+  /** Digest of the root that it checks by: what was verified by another is not verified by this one. */
+  readonly root: Digest;
   /**
    * @param bundle JSON of a sigstore bundle
    * @param artifact what was signed, where it is not in the bundle

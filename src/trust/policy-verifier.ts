@@ -39,8 +39,8 @@ export interface PolicyVerifierOptions {
 
 /** A verifier by a policy: signatures are looked for where cosign puts them. */
 export function policyVerifier(options: PolicyVerifierOptions): Verifier {
-  const { policy, verified, ordered } = options;
-  const hash = policyHash(policy);
+  const { policy, certificates, verified, ordered } = options;
+  const hash = `${policyHash(policy)} ${certificates?.root ?? "-"}`;
   const running = new Map<string, Promise<void>>();
   return {
     async verify(repository, subject, call) {

@@ -140,9 +140,9 @@ const running = new Map<string, Promise<void>>();
 /**
  * Adds a signature to those below a manifest's `.sig` tag.
  *
- * A registry has no way to say "write this if nobody wrote since"; so after each write this looks again, at once and
- * after a random pause that is longer than another writer needs from its look to its write, and repeats what it
- * finds undone. Two who sign at once so end with both signatures.
+ * A registry has no way to say "write this if nobody wrote since"; so after each write this looks again, after a
+ * random pause that is longer than another writer needs from its look to its write, and repeats what it finds undone.
+ * Two who sign at once so end with both signatures.
  */
 async function appendSignature(
   repository: Repository,
@@ -174,7 +174,6 @@ async function append(
     if (!layers.some((one) => isSame(one, layer)))
       await writeLayers(repository, { tag, layers: [...layers, layer] }, call);
     const needed = clock.now() - before;
-    if (!(await layersOf(repository, tag, call)).some((one) => isSame(one, layer))) continue;
     await clock.sleep((1 + random()) * Math.min(needed, 1000), call.signal);
     if ((await layersOf(repository, tag, call)).some((one) => isSame(one, layer))) return;
   }
@@ -197,24 +196,15 @@ async function layersOf(repository: Repository, tag: Tag, call: Call): Promise<r
   return manifest === undefined ? [] : decodeImageManifest(manifest).layers;
 }
 
-/** An image of the payloads, as cosign makes it: their digests are diff ids, too, as they are not compressed. */
+/** An image of no use as one, whose layers are payloads: readers look at nothing else, so all share one config. */
 async function writeLayers(
   repository: Repository,
   { tag, layers }: { tag: Tag; layers: readonly Descriptor[] },
   call: Call,
 ): Promise<void> {
-  const config = contentOf(
-    utf8(
-      JSON.stringify({
-        architecture: "",
-        os: "",
-        config: {},
-        rootfs: { type: "layers", diff_ids: layers.map(({ digest }) => digest) },
-      }),
-    ),
-    mediaTypes.ociConfig,
-  );
-  await repository.blobs.write(config, call);
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  if (!configured.has(repository)) await repository.blobs.write(config, call);
+  configured.add(repository);
   const manifest = encodeManifest({
     schemaVersion: 2,
     mediaType: mediaTypes.ociManifest,
@@ -223,3 +213,6 @@ async function writeLayers(
   });
   await repository.manifests.write(manifest, { ...call, tag });
 }
+
+/** Repositories that have the config. */
+const configured = new WeakSet<Repository>();

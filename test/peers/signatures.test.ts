@@ -239,8 +239,11 @@ describe.skipIf(missingProgram("docker-registry") !== undefined)(
       await Promise.all([signAs("good.key"), signAs("other.key")]);
       for (const key of ["good.pub", "other.pub"]) {
         const { checked } = await verifySignatures(url, { ...options(), all: true, keys: [at(key)] });
-        for (const { name, by } of checked)
-          expect([name, ...by.map(({ form }) => form).sort()]).toEqual([name, "bundle", "payload"]);
+        for (const { name } of checked) {
+          const one = await verifySignatures(`oci+http://${name}`, { ...options(), keys: [at(key)] });
+          const forms = one.checked[0]?.by.map(({ form }) => form).sort() ?? [];
+          expect([name, ...forms]).toEqual([name, "bundle", "payload"]);
+        }
       }
     });
   },

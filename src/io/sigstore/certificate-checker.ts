@@ -1,19 +1,23 @@
 import type { Bundle } from "@sigstore/bundle";
 import { Failure } from "../../base/failure.js";
+import { digestOf } from "../../oci/digest.js";
+import { parseJson } from "../../oci/json.js";
 import { type CertificateChecker, distrust } from "../../trust/endorsement.js";
 
 /**
  * Checks certificates, logs and time stamps by a trusted root, without any network: by the sigstore libraries, which
  * are loaded at the first certificate.
- * @param root JSON of a sigstore trusted root
- * @throws Failure `trust.root-invalid`
+ * @param bytes of the JSON of a sigstore trusted root
+ * @throws Failure `oci.document-invalid`, later `trust.root-invalid`
  */
 export function createCertificateChecker(
-  root: unknown,
+  bytes: Uint8Array,
   { subject }: { readonly subject: string },
 ): CertificateChecker {
+  const root = parseJson(bytes, subject);
   let loaded: ReturnType<typeof load> | undefined;
   return {
+    root: digestOf(bytes),
     async check(json, { artifact } = {}) {
       loaded ??= load(root, subject);
       const { bundleFromJSON, toSignedEntity, verifier } = await loaded;
