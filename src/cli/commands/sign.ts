@@ -15,7 +15,7 @@ export const signCommand: CommandDefinition = {
       .option("--only-package", "only the packages named, without what they need")
       .option("-f, --force", "sign again what this key has signed");
     addKeyOptions(command);
-    command.option("-j, --jobs <n>", "how many manifests to sign at once; 16");
+    command.option("-j, --jobs <n>", "how many manifests to sign at once; 32");
     examples(command, [
       ["stowage sign cache --all --key cosign.key", "all that is there already"],
       ["stowage sign cache --index --key env://SIGNING_KEY", "so that a max-age starts again"],
