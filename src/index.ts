@@ -1,5 +1,13 @@
 /** stowage: Spack's binaries into any container registry, and out of it again. The verbs of the command line, typed. */
 export {
+  type AttestOptions,
+  type AttestResult,
+  attest,
+  type VerifiedAttestations,
+  type VerifyAttestationsOptions,
+  verifyAttestations,
+} from "./app/attest.js";
+export {
   type AuthReport,
   authCheck,
   type LoginResult,
@@ -73,6 +81,7 @@ export {
 export { type PruneMirrorOptions, type PruneMirrorResult, pruneMirror } from "./app/prune.js";
 export { type PushOptions, type PushResult, push } from "./app/push.js";
 export { type RebaseOptions, type RebaseResult, rebase } from "./app/rebase.js";
+export { type ReferrersResult, referrers } from "./app/referrers.js";
 export { type SbomOptions, type SbomResult, sbom } from "./app/sbom.js";
 export { type AttachSbomsOptions, type AttachSbomsResult, attachSboms } from "./app/sbom-attach.js";
 export {

@@ -16,9 +16,12 @@ import { type Context, openContext, type StowageOptions } from "./context.js";
 import { openRegistries } from "./registries.js";
 import { openTrust, readPublicKey, type Trusted } from "./trust.js";
 
-export interface VerifySignaturesOptions extends StowageOptions {
+export interface VerifySignaturesOptions extends GivenTrust, StowageOptions {
   /** All packages of a mirror, and its index. */
   readonly all?: boolean | undefined;
+}
+
+export interface GivenTrust {
   /** Public keys to trust, instead of what is configured: files, or `env://NAME`. */
   readonly keys?: readonly string[] | undefined;
   /** Whom to trust by certificate, instead of what is configured. */
@@ -122,7 +125,7 @@ function failureOf(demand: () => void): FailureDocument | undefined {
   }
 }
 
-function demandPolicy(trusted: Trusted | undefined, what: string): Trusted {
+export function demandPolicy(trusted: Trusted | undefined, what: string): Trusted {
   if (trusted !== undefined) return trusted;
   throw new Failure("usage", `nothing says whom to trust for ${what}`, {
     code: "signature.policy-missing",
@@ -131,8 +134,9 @@ function demandPolicy(trusted: Trusted | undefined, what: string): Trusted {
   });
 }
 
-async function givenTrust(
-  { keys = [], identity = {}, trustedRoot }: VerifySignaturesOptions,
+/** Whom a command line says to trust, where it does. */
+export async function givenTrust(
+  { keys = [], identity = {}, trustedRoot }: GivenTrust,
   context: Context,
 ): Promise<Trusted | undefined> {
   const origin = "the command line";

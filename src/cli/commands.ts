@@ -242,6 +242,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/sbom.js")).sbomAttach,
   },
   {
+    path: ["attest"],
+    summary: "sign what is said about packages or images: how they were built, or anything else",
+    load: async () => (await import("./commands/attest.js")).attestCommand,
+  },
+  {
+    path: ["attest", "verify"],
+    summary: "verify what is said about an image, and print it",
+    load: async () => (await import("./commands/attest.js")).attestVerify,
+  },
+  {
+    path: ["referrers"],
+    summary: "show what refers to an image: signatures, attestations, bills of materials",
+    load: async () => (await import("./commands/referrers.js")).referrersCommand,
+  },
+  {
     path: ["key", "generate"],
     summary: "make a key pair as cosign does",
     load: async () => (await import("./commands/key.js")).keyGenerate,

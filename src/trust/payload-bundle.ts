@@ -11,7 +11,7 @@ const logAnnotation = "dev.sigstore.cosign/bundle";
 const timestampAnnotation = "dev.sigstore.cosign/rfc3161timestamp";
 
 /** The bundle of a signature made with a certificate; undefined where it was made with a key. */
-export function payloadBundle({ payload, annotations }: StoredPayload): unknown {
+export function payloadBundle({ payload, annotations }: StoredPayload): JsonObject | undefined {
   const certificate = annotations[certificateAnnotation];
   if (certificate === undefined || certificate === "") return undefined;
   const entry = objectIn(annotations[logAnnotation]);

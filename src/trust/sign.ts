@@ -4,7 +4,6 @@ import type { Clock, Random } from "../base/clock.js";
 import { Failure } from "../base/failure.js";
 import { contentOf } from "../oci/content.js";
 import type { Content, Descriptor } from "../oci/descriptor.js";
-import type { Digest } from "../oci/digest.js";
 import { decodeImageManifest, encodeManifest } from "../oci/manifest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
@@ -68,7 +67,7 @@ export async function signManifest(
         },
       };
       await repository.blobs.write(content, call);
-      await appendSignature(repository, { subject: subject.digest, layer }, { clock, random, ...call });
+      await appendLayer(repository, { tag: signatureTag(subject.digest), layer }, { clock, random, ...call });
     } else
       await attest(
         repository,
@@ -138,19 +137,19 @@ const mostWrites = 12;
 const running = new Map<string, Promise<void>>();
 
 /**
- * Adds a signature to those below a manifest's `.sig` tag.
+ * Adds a signature, or an attestation, to those below a manifest's `.sig` or `.att` tag.
  *
  * A registry has no way to say "write this if nobody wrote since"; so after each write this looks again, after a
  * random pause that is longer than another writer needs from its look to its write, and repeats what it finds undone.
  * Two who sign at once so end with both signatures.
  */
-async function appendSignature(
+export async function appendLayer(
   repository: Repository,
-  { subject, layer }: { subject: Digest; layer: Descriptor },
+  { tag, layer }: { readonly tag: Tag; readonly layer: Descriptor },
   options: Pick<SignTools, "clock" | "random"> & Call,
 ): Promise<void> {
-  const key = `${repository.registry}/${repository.name}@${subject}`;
-  const add = (): Promise<void> => append(repository, { subject, layer }, options);
+  const key = `${repository.registry}/${repository.name}:${tag}`;
+  const add = (): Promise<void> => append(repository, { tag, layer }, options);
   // Whether the one before went well is for its own caller to know.
   const mine = (running.get(key) ?? Promise.resolve()).then(add, add);
   running.set(key, mine);
@@ -163,10 +162,9 @@ async function appendSignature(
 
 async function append(
   repository: Repository,
-  { subject, layer }: { subject: Digest; layer: Descriptor },
+  { tag, layer }: { readonly tag: Tag; readonly layer: Descriptor },
   { clock, random, ...call }: Pick<SignTools, "clock" | "random"> & Call,
 ): Promise<void> {
-  const tag = signatureTag(subject);
   const label = `${repository.label}:${tag}`;
   for (let writes = 0; writes < mostWrites; writes += 1) {
     const before = clock.now();

@@ -45,7 +45,7 @@ export interface BrokenSignature {
 }
 
 /** Signatures are some hundred bytes, bundles some kilobytes, attestations some megabytes at most. */
-const signatureLimit = 16 * 1024 * 1024;
+export const signatureLimit = 16 * 1024 * 1024;
 /** Whoever may write to a repository can add signatures without end; no more than these are looked at. */
 const mostSignatures = 500;
 
@@ -59,7 +59,7 @@ export async function* readSignatures(
   call?: Call,
 ): AsyncIterable<StoredSignature | BrokenSignature> {
   let left = mostSignatures;
-  for (const source of [readTagged, readReferrers])
+  for (const source of [readTagged, readBundles])
     for await (const found of source(repository, digest, call)) {
       checkInterrupted(call);
       if (left-- === 0) return;
@@ -90,11 +90,12 @@ async function* readTagged(
   }
 }
 
-async function* readReferrers(
+/** Sigstore bundles that refer to a manifest: signatures and attestations. */
+export async function* readBundles(
   repository: Repository,
   digest: Digest,
   call?: Call,
-): AsyncIterable<StoredSignature | BrokenSignature> {
+): AsyncIterable<StoredBundle | BrokenSignature> {
   const referrers = await guarded(() => repository.referrers(digest, call));
   if ("form" in referrers) return yield referrers;
   for (const { artifactType, digest: at, mediaType } of referrers) {
@@ -124,7 +125,7 @@ async function readBundle(
 }
 
 /** What is damaged is a value; whatever else goes wrong is no word about signatures, and is thrown. */
-async function guarded<T>(read: () => Promise<T>): Promise<T | BrokenSignature> {
+export async function guarded<T>(read: () => Promise<T>): Promise<T | BrokenSignature> {
   try {
     return await read();
   } catch (error) {

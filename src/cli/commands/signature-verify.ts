@@ -1,22 +1,16 @@
 import { type SignatureReport, verifySignatures } from "../../app/signature.js";
-import { type CommandDefinition, examples, repeatable } from "../command.js";
+import { type CommandDefinition, examples } from "../command.js";
 import { failedPart } from "../failed-part.js";
 import { plural } from "../format.js";
+import { addTrustOptions, trustOptions } from "../trust-options.js";
 
 export const signatureVerify: CommandDefinition = {
   define(command) {
     command
       .argument("<what>", "an image (ghcr.io/me/app:1, oci+http://…@sha256:…), or a mirror with --all")
-      .option("--all", "all packages of a mirror, and its index")
-      .addOption(
-        repeatable("-k, --key <file>", "trust this public key instead of what is configured (repeatable)"),
-      )
-      .option("--certificate-identity <subject>", "trust whom a certificate names so")
-      .option("--certificate-identity-regexp <expression>", "the same, as an expression")
-      .option("--certificate-oidc-issuer <url>", "who must have vouched for that identity")
-      .option("--certificate-oidc-issuer-regexp <expression>", "the same, as an expression")
-      .option("--trusted-root <file>", "what certificates are checked by")
-      .option("-j, --jobs <n>", "how many manifests to look into at once; 16");
+      .option("--all", "all packages of a mirror, and its index");
+    addTrustOptions(command);
+    command.option("-j, --jobs <n>", "how many manifests to look into at once; 16");
     examples(command, [
       ["stowage signature verify --all cache", "what is signed by whom, and what is not"],
       ["stowage signature verify --key cosign.pub ghcr.io/me/app:1", "one image, whoever signed it"],
@@ -26,14 +20,7 @@ export const signatureVerify: CommandDefinition = {
     const report = await verifySignatures(given.argument(0), {
       ...options,
       all: given.flag("all"),
-      keys: given.texts("key"),
-      identity: {
-        subject: given.text("certificateIdentity"),
-        subjectRegexp: given.text("certificateIdentityRegexp"),
-        issuer: given.text("certificateOidcIssuer"),
-        issuerRegexp: given.text("certificateOidcIssuerRegexp"),
-      },
-      trustedRoot: given.text("trustedRoot"),
+      ...trustOptions(given),
       jobs: given.count("jobs"),
     });
     return {
