@@ -1,15 +1,18 @@
 import { join } from "node:path";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { updateIndex } from "../../src/app/buildcache.js";
 import { image } from "../../src/app/image.js";
+import { generateKey } from "../../src/app/key.js";
 import { pruneMirror } from "../../src/app/prune.js";
 import { sbom } from "../../src/app/sbom.js";
 import { attachSboms } from "../../src/app/sbom-attach.js";
+import { sync } from "../../src/app/sync.js";
 import { copy } from "../../src/oci/copy.js";
 import { createMemoryRegistry } from "../../src/oci/memory.js";
 import { parseRepositoryName, parseTag } from "../../src/oci/reference.js";
 import { attachSbom, readSbom } from "../../src/sbom/attached-sbom.js";
+import { stowage } from "../support/cli.js";
 import { openTestClient } from "../support/client.js";
 import { missingProgram, startDockerRegistry } from "../support/peers.js";
 import { type PushingMachine, pushingMachine } from "../support/push.js";
@@ -158,6 +161,57 @@ test("a copy takes what is attached along, and prune takes it away", async () =>
   expect(removed.removed.map(({ name }) => name)).toContain("zlib");
   expect(await repository.referrers(digest)).toEqual([]);
   expect((await sbom("greet-data", { ...options(), mirror })).origin).toBe("attached");
+});
+
+test("in a signed mirror packages are verified first; what is attached travels with them on a sync", async () => {
+  await generateKey({ ...options({ COSIGN_PASSWORD: "p" }), prefix: "signer" });
+  const folder = join(machine.path, "scope");
+  mkdirSync(folder);
+  const [from, to] = [mirrorAt("signed"), mirrorAt("synced")];
+  const mirrors = { s: { url: from, signed: true }, t: { url: to, signed: true } };
+  const trusted = { keys: [join(machine.path, "signer.pub")], "signed-as": [from, to].map(nameOf) };
+  writeFileSync(join(folder, "mirrors.yaml"), JSON.stringify({ mirrors }));
+  const trust = { mirrors: { s: trusted, t: trusted } };
+  writeFileSync(join(folder, "trust.yaml"), JSON.stringify({ trust }));
+  const asked = {
+    ...options({ COSIGN_PASSWORD: "p" }),
+    config: folder,
+    key: join(machine.path, "signer.key"),
+  };
+  const pushed = await machine.push("s", { ...asked, specs: ["zlib"], sbom: true, updateIndex: true });
+  expect([pushed.failed, pushed.sboms.length]).toEqual([[], 2]);
+  expect((await sbom("zlib", { ...asked, mirror: "s" })).origin).toBe("attached");
+  expect((await attachSboms("s", { ...asked, all: true, format: "cyclonedx" })).failed).toEqual([]);
+  const synced = await sync("s", "t", { ...asked, unsigned: true, key: undefined, updateIndex: false });
+  expect([synced.failed, synced.copied.length]).toEqual([[], 2]);
+  const tag = "zlib-1.2.13-7i7xbvpxpadyo4mhvbnuvmj7zam5ay4z.spack";
+  for (const format of ["spdx", "cyclonedx"] as const)
+    expect((await sbom(`${to}:${tag}`, { ...asked, format })).origin).toBe("attached");
+  // A mirror whose packages nobody has signed gives none out, nor what is attached to them.
+  await machine.push(mirrorAt("unsigned"), { specs: ["zlib"], sbom: true });
+  const unsigned = { u: { url: mirrorAt("unsigned"), signed: true } };
+  writeFileSync(join(folder, "mirrors.yaml"), JSON.stringify({ mirrors: unsigned }));
+  writeFileSync(join(folder, "trust.yaml"), JSON.stringify({ trust: { mirrors: { u: trusted } } }));
+  await expect(sbom("/7i7xbvpxpadyo4mhvbnuvmj7zam5ay4z", { ...asked, mirror: "u" })).rejects.toMatchObject({
+    code: "trust.unsigned",
+  });
+});
+
+const nameOf = (url: string): string => url.replace("oci+http://", "");
+
+test("the command line: sbom and its attach, attest and its verify, referrers", async () => {
+  const { home } = machine;
+  const mirror = mirrorAt("pushed");
+  const printed = await stowage(["sbom", "--mirror", mirror, "zlib", "--format", "spdx"], { home });
+  expect(JSON.parse(printed.stdout)).toMatchObject({ spdxVersion: "SPDX-2.3" });
+  const attached = await stowage(["sbom", "attach", mirror, "--all", "--json"], { home });
+  expect(attached.json()).toMatchObject({ schema: "stowage.sbom-attach/1", attached: [], failed: [] });
+  const tree = await stowage(["referrers", `${mirror}:tools`], { home });
+  expect(tree.stdout).toMatch(/└── sbom {2}application\/spdx\+json, [\d.]+ KiB\n {4}sha256:/i);
+  const none = await stowage(["attest", "verify", `${mirror}:tools`, "--key", "no.pub"], { home });
+  expect([none.code, none.stderr]).toEqual([3, expect.stringContaining("there is no key")]);
+  const help = await stowage(["sbom", "--help"], { home });
+  expect(help.stdout).toContain("attach bills of materials to packages that a mirror has");
 });
 
 const missing = missingProgram("docker-registry");
