@@ -6,9 +6,12 @@ import { parseAge, parseKeepList } from "../buildcache/keep-list.js";
 import { prune } from "../buildcache/prune.js";
 import { reached } from "../buildcache/prune-plan.js";
 import type { StoredPackage } from "../buildcache/prune-survey.js";
+import { pruneFiles } from "../buildcache/url-prune.js";
+import type { FiledPackage } from "../buildcache/url-prune-survey.js";
 import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import type { Digest } from "../oci/digest.js";
+import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { type Context, environmentFolder, openContext, type StowageOptions } from "./context.js";
 import { lockedGraph } from "./environment-roots.js";
@@ -26,6 +29,8 @@ export interface PruneMirrorOptions extends WriteSigning, StowageOptions {
   readonly olderThan?: string | undefined;
   /** What kept packages were built with stays, too. */
   readonly withBuildDependencies?: boolean | undefined;
+  /** In a mirror of files, what nothing names stays for so long: `2h`; without it, a day. */
+  readonly grace?: string | undefined;
   readonly dryRun?: boolean | undefined;
 }
 
@@ -33,6 +38,7 @@ export interface PrunedPackage {
   readonly name: string;
   readonly version: string;
   readonly hash: DagHash;
+  /** Its tag, or the path of its manifest. */
   readonly tag: string;
   readonly manifest: Digest;
 }
@@ -48,6 +54,8 @@ export interface PruneMirrorResult {
   readonly restored: readonly PrunedPackage[];
   /** Signatures and the like of manifests that are gone. */
   readonly companions: number;
+  /** Paths of manifests that named what is not there. */
+  readonly orphans: readonly string[];
   /** Blobs that nothing needs any more, and their bytes with those of the manifests. */
   readonly blobs: number;
   readonly bytes: number;
@@ -70,11 +78,8 @@ export async function pruneMirror(
   const { keepLast, olderThan, withBuildDependencies, dryRun = false } = options;
   const since = olderThan === undefined ? undefined : systemClock.now() - parseAge(olderThan);
   const roots = await rootsOf(context, options);
-  const signs = !dryRun && holdsImages(mirror);
-  const signing = signs ? await signingFor(options, { mirror, context }) : undefined;
   await using registries = openRegistries(context);
-  const repository = await registries.repository(mirror, "push", { checked: false, signing });
-  const { removed, undated, restored, ...result } = await prune(repository, {
+  const run = {
     signal: context.signal,
     report: context.report,
     clock: systemClock,
@@ -85,24 +90,51 @@ export async function pruneMirror(
     since,
     withBuildDependencies,
     dryRun,
-    deleteBlobs: /^oci-layout:/i.test(mirror.push?.url ?? ""),
-  });
+  };
+  const about = { mirror: mirror.name, dryRun };
+  if (!holdsImages(mirror)) {
+    const store = await registries.files(mirror, "push");
+    const result = await pruneFiles(store, { ...run, grace: parseAge(options.grace ?? defaultGrace) });
+    const { removed, undated, restored } = result;
+    return {
+      ...about,
+      ...result,
+      companions: 0,
+      removed: removed.map(filedOf),
+      undated: undated.map(filedOf),
+      restored: restored.map(filedOf),
+    };
+  }
+  const signing = dryRun ? undefined : await signingFor(options, { mirror, context });
+  const repository = await registries.repository(mirror, "push", { checked: false, signing });
+  const deleteBlobs = /^oci-layout:/i.test(mirror.push?.url ?? "");
+  const result = await prune(repository, { ...run, deleteBlobs });
+  const { removed, undated, restored } = result;
   return {
-    mirror: mirror.name,
-    dryRun,
+    ...about,
     ...result,
+    orphans: [],
     removed: removed.map(prunedOf),
     undated: undated.map(prunedOf),
     restored: restored.map(prunedOf),
   };
 }
 
-const prunedOf = ({ spec: { name, version, hash }, tag, manifest }: StoredPackage): PrunedPackage => ({
+/** Longer than any push takes. */
+const defaultGrace = "1d";
+
+const prunedOf = ({ spec, tag, manifest }: StoredPackage): PrunedPackage =>
+  packageOf(spec, tag, manifest.descriptor.digest);
+
+const filedOf = ({ spec, manifest }: FiledPackage): PrunedPackage =>
+  packageOf(spec, manifest.path, manifest.digest);
+
+const packageOf = ({ name, version, hash }: ConcreteSpec, tag: string, manifest: Digest): PrunedPackage => ({
   name,
   version,
   hash,
   tag,
-  manifest: manifest.descriptor.digest,
+  manifest,
 });
 
 /** What environments and a list keep; undefined where neither was given. */

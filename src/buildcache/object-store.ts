@@ -8,6 +8,15 @@ export interface ObjectContent {
   open(call?: Call): Bytes;
 }
 
+/** An object as a listing tells of it. */
+export interface ListedObject {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** By the clock of whoever stores it, in milliseconds since 1970; undefined where that is not told. */
+  readonly writtenAt: number | undefined;
+}
+
 /**
  * A tree of objects under names with slashes: a directory, a web site, a part of an S3 bucket. That something is not
  * there is only said where the other side said so; what else goes wrong is thrown.
@@ -33,6 +42,8 @@ export interface ObjectStore {
    * servers have no listing.
    */
   list: ((folder: string, call?: Call) => AsyncIterable<string>) | undefined;
+  /** The same with sizes and times, for which a directory has to look at each file. */
+  objects: ((folder: string, call?: Call) => AsyncIterable<ListedObject>) | undefined;
   /** What is not there is deleted already. */
   delete(path: string, call?: Call): Promise<void>;
 }

@@ -30,6 +30,15 @@ export interface PrunePlan {
   readonly undated: ReadonlySet<DagHash>;
 }
 
+export const hasRules = ({ roots, last, since }: KeepRules): boolean =>
+  roots !== undefined || last !== undefined || since !== undefined;
+
+export const nothingKept = (found: string): Failure =>
+  new Failure("usage", found, {
+    code: "buildcache.prune-nothing-kept",
+    hint: "Check that the environment or list is one for this mirror. To empty a mirror, delete where it is.",
+  });
+
 /**
  * Decides which packages go.
  * @param pinned what stays whatever the rules say
@@ -41,8 +50,7 @@ export function planPrune(
   { nodes, pinned }: { nodes: ReadonlyMap<DagHash, ConcreteSpec>; pinned: Iterable<DagHash> },
 ): PrunePlan {
   const { roots, last, since } = rules;
-  if (roots === undefined && last === undefined && since === undefined)
-    return { keep: new Set(packages.keys()), remove: new Set(), undated: new Set() };
+  if (!hasRules(rules)) return { keep: new Set(packages.keys()), remove: new Set(), undated: new Set() };
   const undated = new Set(
     since === undefined
       ? []
@@ -55,10 +63,7 @@ export function planPrune(
   const keep = reached([...chosen, ...pinned], nodes, rules);
   const kept = new Set([...packages.keys()].filter((hash) => keep.has(hash)));
   if (kept.size === 0 && packages.size > 0)
-    throw new Failure("usage", `these rules keep none of the ${packages.size} packages that are there`, {
-      code: "buildcache.prune-nothing-kept",
-      hint: "Check that the environment or list is one for this mirror. To empty a mirror, delete its repository.",
-    });
+    throw nothingKept(`these rules keep none of the ${packages.size} packages that are there`);
   return { keep: kept, remove: new Set([...packages.keys()].filter((hash) => !kept.has(hash))), undated };
 }
 

@@ -28,7 +28,7 @@ export async function openUrlCaches(
   }
 }
 
-async function hasV2(store: ObjectStore, call: Call): Promise<boolean> {
+export async function hasV2(store: ObjectStore, call: Call): Promise<boolean> {
   if ((await store.stat(indexPathV2, call)) !== undefined) return true;
   if (store.list === undefined) return false;
   for await (const _ of store.list(folderV2, call)) return true;

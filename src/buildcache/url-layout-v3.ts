@@ -14,7 +14,8 @@ export const layoutPath = "v3/layout.json";
 /** Spack writes so to unsigned mirrors, too. */
 export const layoutDocument = '{"signing": "gpg"}';
 
-export const specManifestFolder = "v3/manifests/spec/";
+export const manifestFolder = "v3/manifests/";
+export const specManifestFolder = `${manifestFolder}spec/`;
 
 export const specManifestPath = ({ name, version, hash }: Required<EntryRequest>): string =>
   `${specManifestFolder}${name}/${fileNameOf(`${name}-${version}-${hash}`)}.spec.manifest.json`;
@@ -28,8 +29,14 @@ export function hashOfSpecManifest(path: string): DagHash | undefined {
 export const indexManifestPath = (view: string | undefined): string =>
   `v3/manifests/index/${view === undefined || view === "" ? "" : `${view}/`}index.manifest.json`;
 
+/** The view whose index a manifest is; undefined for that of all packages, and for other files. */
+export const viewOfIndexManifest = (path: string): string | undefined =>
+  /^v3\/manifests\/index\/(.+)\/index\.manifest\.json$/.exec(path)?.[1];
+
+export const blobFolder = "blobs/";
+
 export const blobPath = (digest: Digest): string =>
-  `blobs/${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}`;
+  `${blobFolder}${algorithmOf(digest)}/${hexOf(digest).slice(0, 2)}/${hexOf(digest)}`;
 
 /** What a manifest says of a blob: its descriptor has the media type that Spack gave it. */
 export interface StoredBlob {

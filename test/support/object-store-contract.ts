@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bytesOf, readAll, textOf, utf8 } from "../../src/base/bytes.js";
-import type { ObjectContent, ObjectStore } from "../../src/buildcache/object-store.js";
+import type { ListedObject, ObjectContent, ObjectStore } from "../../src/buildcache/object-store.js";
 
 export const objectOf = (text: string | Uint8Array): ObjectContent => {
   const bytes = typeof text === "string" ? utf8(text) : text;
@@ -56,6 +56,19 @@ export function storeContract(
     expect(found.toSorted()).toEqual(paths.toSorted());
     for await (const path of store.list?.("nothing/") ?? []) found.push(path);
     expect(found.length).toBe(paths.length);
+  });
+
+  test(`${name}: a listing can tell sizes and times`, async () => {
+    await using opened = await open();
+    const { store } = opened;
+    for (const path of ["v3/a b", "v3/c+d/e"]) await store.write(path, objectOf(path));
+    const found: ListedObject[] = [];
+    for await (const object of store.objects?.("v3/") ?? []) found.push(object);
+    expect(found.map(({ path, size }) => [path, size]).sort()).toEqual([
+      ["v3/a b", 6],
+      ["v3/c+d/e", 8],
+    ]);
+    for (const { writtenAt } of found) expect(writtenAt).toBeGreaterThan(Date.parse("2024-02-01"));
   });
 
   test(`${name}: what was deleted is gone, and may be deleted again`, async () => {

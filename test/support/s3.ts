@@ -132,7 +132,13 @@ export async function startS3(options: S3Options): Promise<S3Server> {
     const page = keys.slice(0, pageSize);
     const more = keys.length > page.length;
     const next = more ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
-    const contents = page.map((key) => `<Contents><Key>${encodeURIComponent(key)}</Key></Contents>`).join("");
+    const contents = page
+      .map((key) => {
+        const size = objects.get(key)?.byteLength;
+        const told = `<LastModified>2024-02-29T12:34:56.789Z</LastModified><Size>${size}</Size>`;
+        return `<Contents><Key>${encodeURIComponent(key)}</Key>${told}</Contents>`;
+      })
+      .join("");
     return {
       body: `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${more}</IsTruncated>${next}${contents}</ListBucketResult>`,
     };

@@ -17,14 +17,16 @@ export const buildcachePrune: CommandDefinition = {
       .option("--keep-last <n>", "keep so many packages of each name: those pushed last")
       .option("--older-than <age>", "keep what was pushed since: 12h, 30d, 2w, 6m, 1y")
       .option("--with-build-dependencies", "keep what kept packages were built with, too")
+      .option("--grace <age>", "in a mirror of files, how long what nothing names stays (else 1d)")
       .option("-j, --jobs <n>", "how many requests at once")
       .option("--dry-run", "tell what would go, and change nothing");
     command.addHelpText(
       "after",
       [
         "",
-        "A package stays if any rule keeps it, or if one that stays links to it or runs it. Without a rule only",
-        "signatures go whose packages are gone. Images and other tags that are no packages always stay.",
+        "A package stays if any rule keeps it, or if one that stays links to it or runs it. Without a rule only what",
+        "was left behind goes: in registries signatures whose packages are gone, in mirrors of files blobs that",
+        "nothing names and packages whose blobs are missing. Images and other tags that are no packages always stay.",
       ].join("\n"),
     );
     addSigningOptions(command);
@@ -44,11 +46,13 @@ export const buildcachePrune: CommandDefinition = {
       keepList: given.text("keeplist"),
       keepLast: given.count("keepLast"),
       olderThan: given.text("olderThan"),
+      grace: given.text("grace"),
       withBuildDependencies: given.flag("withBuildDependencies"),
       dryRun: given.flag("dryRun"),
       jobs: given.count("jobs"),
     });
-    const { removed, undated, restored, kept, companions, blobs, bytes, broken, index, dryRun } = result;
+    const { removed, undated, restored, kept, companions, orphans, blobs, bytes, broken, index, dryRun } =
+      result;
     for (const { name, failure } of broken) terminal.err(`left alone: ${name}: ${failure.message}\n`);
     if (undated.length > 0)
       terminal.err(`${plural(undated.length, "package")} kept, as nothing tells when they were pushed\n`);
@@ -57,6 +61,8 @@ export const buildcachePrune: CommandDefinition = {
       *lines(paint) {
         const shown = (one: PrunedPackage): string => `${one.name}@${one.version}/${one.hash.slice(0, 7)}`;
         for (const one of removed) yield `${paint("yellow", dryRun ? "would go" : "removed")} ${shown(one)}`;
+        for (const path of orphans)
+          yield `${paint("yellow", dryRun ? "would go" : "removed")} ${path}, whose blobs are missing`;
         for (const one of restored)
           yield `${paint("green", "put back")} ${shown(one)}, which a package pushed meanwhile needs`;
         yield [

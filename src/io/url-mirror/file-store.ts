@@ -18,27 +18,31 @@ export function openFileStore(root: string): ObjectStore {
   const label = `file://${root}`;
   const pathOf = (path: string): string => join(root, checkedPath(path, label));
 
-  async function sizeOf(path: string): Promise<number | undefined> {
+  async function fileAt(path: string): Promise<Stats | undefined> {
     try {
       const found = await stat(path);
-      return found.isFile() ? found.size : undefined;
+      return found.isFile() ? found : undefined;
     } catch (error) {
       if (isAbsent(error)) return undefined;
       throw failureOf(error, "read", path);
     }
   }
 
+  async function* list(folder: string, call?: Call): AsyncGenerator<string> {
+    for await (const path of listed(pathOf(folder.replace(/\/$/, "")), call)) yield `${folder}${path}`;
+  }
+
   return {
     label,
-    stat: (path) => sizeOf(pathOf(path)),
+    stat: async (path) => (await fileAt(pathOf(path)))?.size,
     async read(path, call) {
       checkInterrupted(call);
       const file = pathOf(path);
-      return (await sizeOf(file)) === undefined ? undefined : readStream(file);
+      return (await fileAt(file)) === undefined ? undefined : readStream(file);
     },
     async write(path, content, { replace = true, ...call } = {}) {
       const file = pathOf(path);
-      if (!replace && (await sizeOf(file)) !== undefined) return "exists";
+      if (!replace && (await fileAt(file)) !== undefined) return "exists";
       const temporary = temporaryPathOf(file);
       try {
         await mkdir(dirname(file), { recursive: true });
@@ -52,8 +56,13 @@ export function openFileStore(root: string): ObjectStore {
         await rm(temporary, { force: true });
       }
     },
-    async *list(folder, call) {
-      for await (const path of listed(pathOf(folder.replace(/\/$/, "")), call)) yield `${folder}${path}`;
+    list,
+    async *objects(folder, call) {
+      for await (const path of list(folder, call)) {
+        const found = await fileAt(pathOf(path));
+        // Else it was deleted since.
+        if (found !== undefined) yield { path, size: found.size, writtenAt: found.mtimeMs };
+      }
     },
     async delete(path) {
       try {

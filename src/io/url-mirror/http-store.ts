@@ -55,6 +55,7 @@ export function openHttpStore(base: URL, client: HttpClient): ObjectStore {
     },
     write: refuseWrite,
     list: undefined,
+    objects: undefined,
     delete: refuseWrite,
   };
 }

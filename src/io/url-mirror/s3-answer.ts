@@ -11,15 +11,20 @@ const unescaped = (text: string): string =>
       : (entities[name.toLowerCase()] ?? ""),
   );
 
-/** The texts of all elements of a name. S3's answers are flat enough to be read so. */
-export function elementsOf(answer: Answer, name: string): readonly string[] {
-  const text = textOf(answer.bytes) ?? "";
-  return [...text.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, "g"))].map(([, inside = ""]) =>
-    unescaped(inside),
-  );
+/** The text of the first element of a name. S3's answers are flat enough to be read so. */
+export function elementIn(text: string, name: string): string | undefined {
+  const inside = new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+  return inside === undefined ? undefined : unescaped(inside);
 }
 
-export const elementOf = (answer: Answer, name: string): string | undefined => elementsOf(answer, name)[0];
+export const elementOf = (answer: Answer, name: string): string | undefined =>
+  elementIn(textOf(answer.bytes) ?? "", name);
+
+/** What is inside of each element of a name, that has elements itself. */
+export const blocksOf = (answer: Answer, name: string): readonly string[] =>
+  [...(textOf(answer.bytes) ?? "").matchAll(new RegExp(`<${name}>(.*?)</${name}>`, "gs"))].map(
+    ([, inside = ""]) => inside,
+  );
 
 /** The code of an error that S3 tells: `NoSuchKey`. */
 export const errorCodeOf = (answer: Answer): string | undefined =>

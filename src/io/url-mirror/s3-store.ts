@@ -1,9 +1,9 @@
 import { type Bytes, concat } from "../../base/bytes.js";
 import { type Call, checkInterrupted } from "../../base/call.js";
-import type { ObjectContent, ObjectStore } from "../../buildcache/object-store.js";
+import type { ListedObject, ObjectContent, ObjectStore } from "../../buildcache/object-store.js";
 import { type Answer, answerFailure } from "../http-client/answer.js";
 import { readObject } from "./read-object.js";
-import { elementOf, elementsOf, errorCodeOf, s3Refusal } from "./s3-answer.js";
+import { blocksOf, elementIn, elementOf, errorCodeOf, s3Refusal } from "./s3-answer.js";
 import type { S3Bucket } from "./s3-requests.js";
 
 /** Bytes that are held to be sent by one request: with them it can be signed, and sent again. S3 wants 5 MiB at least. */
@@ -97,6 +97,36 @@ export function openS3Store(
     throw s3Refusal(answer);
   }
 
+  async function* objects(folder: string, call?: Call): AsyncGenerator<ListedObject> {
+    let token: string | undefined;
+    do {
+      const query = {
+        "list-type": "2",
+        "encoding-type": "url",
+        prefix: root + folder,
+        ...(token === undefined ? {} : { "continuation-token": token }),
+      };
+      const answer = await demand({ method: "GET", key: "", query }, call);
+      // Asked for, as keys may hold what XML cannot; not every server does so.
+      const encoded = elementOf(answer, "EncodingType") === "url";
+      for (const object of blocksOf(answer, "Contents")) {
+        const key = elementIn(object, "Key") ?? "";
+        const name = encoded ? decodeURIComponent(key.replaceAll("+", " ")) : key;
+        if (!name.startsWith(root)) continue;
+        const size = Number(elementIn(object, "Size"));
+        const time = Date.parse(elementIn(object, "LastModified") ?? "");
+        yield { path: name.slice(root.length), size, writtenAt: Number.isNaN(time) ? undefined : time };
+      }
+      token = elementOf(answer, "NextContinuationToken");
+      if (elementOf(answer, "IsTruncated") === "true" && token === undefined)
+        throw answerFailure("unsupported", answer, {
+          code: "s3.listing-broken",
+          why: "without what follows",
+        });
+      if (elementOf(answer, "IsTruncated") !== "true") token = undefined;
+    } while (token !== undefined);
+  }
+
   return {
     label,
     stat,
@@ -125,30 +155,9 @@ export function openS3Store(
       return "written";
     },
     async *list(folder, call) {
-      let token: string | undefined;
-      do {
-        const query = {
-          "list-type": "2",
-          "encoding-type": "url",
-          prefix: root + folder,
-          ...(token === undefined ? {} : { "continuation-token": token }),
-        };
-        const answer = await demand({ method: "GET", key: "", query }, call);
-        // Asked for, as keys may hold what XML cannot; not every server does so.
-        const encoded = elementOf(answer, "EncodingType") === "url";
-        for (const key of elementsOf(answer, "Key")) {
-          const name = encoded ? decodeURIComponent(key.replaceAll("+", " ")) : key;
-          if (name.startsWith(root)) yield name.slice(root.length);
-        }
-        token = elementOf(answer, "NextContinuationToken");
-        if (elementOf(answer, "IsTruncated") === "true" && token === undefined)
-          throw answerFailure("unsupported", answer, {
-            code: "s3.listing-broken",
-            why: "without what follows",
-          });
-        if (elementOf(answer, "IsTruncated") !== "true") token = undefined;
-      } while (token !== undefined);
+      for await (const { path } of objects(folder, call)) yield path;
     },
+    objects,
     async delete(path, call) {
       await demand({ method: "DELETE", key: root + path }, call);
     },
