@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { redactUrl } from "../base/redact.js";
 import { parseJson } from "../oci/json.js";
+import { licenseExpression } from "./license.js";
 import { sbomInvalid } from "./sbom-failure.js";
 
 /** What a recipe says about where a package comes from: a spec does not hold it, Spack's own documents do. */
@@ -97,7 +98,7 @@ function factsOf(entry: Entry): Facts {
   return {
     supplier: supplier && /^(?:Organization|Person): \S/.test(supplier) ? supplier : undefined,
     download: downloadLocation && isLocation.test(downloadLocation) ? redactUrl(downloadLocation) : undefined,
-    license: licenseDeclared && isLicense(licenseDeclared) ? licenseDeclared : undefined,
+    license: licenseDeclared ? licenseExpression(licenseDeclared) : undefined,
     checksums: (entry.checksums ?? entry.checksum ?? []).flatMap(({ algorithm, checksumValue: value }) =>
       isAlgorithm(algorithm) && value.length === hexDigits[algorithm] && /^[0-9a-f]+$/.test(value)
         ? [{ algorithm, value }]
@@ -111,21 +112,3 @@ const isAlgorithm = (text: string): text is Checksum["algorithm"] => Object.hasO
 
 /** SPDX 2.3, 7.7: a URL, or one of a version control system. Paths of a machine are nobody else's business. */
 const isLocation = /^(?:(?:git|hg|svn|bzr)\+)?(?:https?|ftp|git|ssh):\/\/[^\s/?#]+\S*$/;
-
-/** SPDX 2.3, annex D, as to its form: whether the identifiers are on the list is not looked up. */
-function isLicense(text: string): boolean {
-  const words = text.match(/\(|\)|[^\s()]+/g) ?? [];
-  let depth = 0;
-  let wantsOperand = true;
-  for (const word of words) {
-    if (word === "(") depth += 1;
-    else if (word === ")") depth -= 1;
-    const isOperator = word === "AND" || word === "OR" || word === "WITH";
-    const opens = word === "(" || (!isOperator && word !== ")");
-    if (opens !== wantsOperand || depth < 0) return false;
-    if (opens && word !== "(" && !/^(?:DocumentRef-[A-Za-z0-9.-]+:)?[A-Za-z0-9.-]+\+?$/.test(word))
-      return false;
-    if (word !== "(" && word !== ")") wantsOperand = isOperator;
-  }
-  return depth === 0 && !wantsOperand && text !== "NOASSERTION" && text !== "NONE";
-}

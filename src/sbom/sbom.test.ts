@@ -147,14 +147,26 @@ test("what SPDX would not allow is not taken over, nor what is nobody's business
       "it",
     ).of({ name: "a", version: "1" });
   const license = (licenseDeclared: string) => withFacts({ licenseDeclared })?.license;
-  for (const good of [
-    "MIT",
-    "(MIT OR Apache-2.0) AND Zlib",
-    "GPL-3.0-only WITH GCC-exception-3.1",
-    "GPL-2.0+",
+  for (const [said, taken] of [
+    ["MIT", "MIT"],
+    ["( MIT OR Apache-2.0 ) AND Zlib", "(MIT OR Apache-2.0) AND Zlib"],
+    ["GPL-3.0-only WITH GCC-exception-3.1", "GPL-3.0-only WITH GCC-exception-3.1"],
+    ["GPL-2.0+", "GPL-2.0+"],
+    ["MIT AND Public-Domain", "MIT AND LicenseRef-Public-Domain"],
+    ["custom", "LicenseRef-custom"],
+  ] as const)
+    expect(license(said)).toBe(taken);
+  for (const bad of [
+    "NOASSERTION",
+    "see COPYING",
+    "MIT OR",
+    "(MIT",
+    "MIT)",
+    "AND MIT",
+    "MIT (Zlib)",
+    "",
+    "MIT WITH x",
   ])
-    expect(license(good)).toBe(good);
-  for (const bad of ["NOASSERTION", "see COPYING", "MIT OR", "(MIT", "MIT)", "AND MIT", "MIT (Zlib)", ""])
     expect(license(bad)).toBeUndefined();
   const download = (downloadLocation: string) => withFacts({ downloadLocation })?.download;
   expect(download("git+https://github.com/a/b.git")).toBe("git+https://github.com/a/b.git");
@@ -162,6 +174,13 @@ test("what SPDX would not allow is not taken over, nor what is nobody's business
   expect(download("https://me:secret@example.org/a.tar.gz")).not.toContain("secret");
   const checksum = [{ algorithm: "SHA256", checksumValue: "abc" }];
   expect(withFacts({ checksum })?.checksums).toEqual([]);
+});
+
+test("a license that is on no list is explained in the document", () => {
+  const custom = { supplier: undefined, download: undefined, license: "LicenseRef-custom", checksums: [] };
+  const spdx = json(encodeSbom({ ...bill, facts: () => custom }, "spdx"));
+  expect(spdx.hasExtractedLicensingInfos).toMatchObject([{ licenseId: "LicenseRef-custom", name: "custom" }]);
+  expect(json(encodeSbom(bill, "spdx")).hasExtractedLicensingInfos).toBeUndefined();
 });
 
 test("what is no SPDX document is refused", () => {

@@ -3,6 +3,7 @@ import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { formatFull, formatShort } from "../spec/format-concrete.js";
 import type { Bill, BilledImage, BillEdge } from "./bill.js";
 import type { Facts } from "./facts.js";
+import { licenseReferences } from "./license.js";
 import { imageUrl, packageUrl } from "./purl.js";
 
 /** The type of our references to a package's DAG hash, by which it is known whatever its name. */
@@ -46,6 +47,7 @@ export function spdxDocument(bill: Bill): object {
     dataLicense: "CC0-1.0",
     SPDXID: "SPDXRef-DOCUMENT",
     ...body,
+    ...extractedLicenses(packages.flatMap((spec) => facts(spec)?.license ?? [])),
     creationInfo: { created: created ?? noTime, creators: ["Tool: stowage"] },
   };
   // One namespace for one content: no two documents share one, and the same packages give the same bytes.
@@ -84,6 +86,19 @@ function packageElement(spec: ConcreteSpec, facts: Facts | undefined): object {
       purlReference(packageUrl(spec, facts)),
       { referenceCategory: "OTHER", referenceType: hashReference, referenceLocator: spec.hash },
     ],
+  };
+}
+
+/** What recipes call a license, and is none on the SPDX list. */
+function extractedLicenses(expressions: readonly string[]): object {
+  const references = [...new Set(expressions.flatMap(licenseReferences))].sort();
+  if (references.length === 0) return {};
+  return {
+    hasExtractedLicensingInfos: references.map((licenseId) => ({
+      licenseId,
+      name: licenseId.replace("LicenseRef-", ""),
+      extractedText: "The recipe names this license; its text is with the package's source.",
+    })),
   };
 }
 

@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { attest, verifyAttestations } from "../../src/app/attest.js";
+import { type AttestResult, attest, verifyAttestations } from "../../src/app/attest.js";
 import { install } from "../../src/app/install.js";
 import { generateKey } from "../../src/app/key.js";
+import type { PushResult } from "../../src/app/push.js";
 import { referrers } from "../../src/app/referrers.js";
 import { sign } from "../../src/app/sign.js";
 import { readAll, utf8 } from "../../src/base/bytes.js";
@@ -28,6 +29,9 @@ const libgreetTag = parseTag("libgreet-1.4.2-dliq6qbpjgdd5ycmfvwzmqycis6gelcr.sp
 
 let machine: PushingMachine;
 let registry: TestRegistry;
+/** What was pushed to the mirror `built`, and attested there. */
+let pushed: PushResult;
+let built: AttestResult;
 const at = (name: string): string => join(machine.path, name);
 const mirrorAt = (name: string): string => `oci+http://${registry.host}/${name}`;
 
@@ -36,6 +40,8 @@ beforeAll(async () => {
   registry = await startRegistry();
   await generateKey({ ...options(), prefix: "good" });
   await generateKey({ ...options(), prefix: "other" });
+  pushed = await machine.push(mirrorAt("built"), { specs: ["greet"], updateIndex: true });
+  built = await attest(mirrorAt("built"), { ...builder(), specs: ["libgreet"] });
 }, 60_000);
 afterAll(async () => {
   await registry?.close();
@@ -79,9 +85,7 @@ const good = () => ({ ...options(), keys: [at("good.pub")] });
 
 test("provenance names the spec, the job, sources and dependencies by the digests of their manifests", async () => {
   const mirror = mirrorAt("built");
-  const pushed = await machine.push(mirror, { specs: ["greet"], updateIndex: true });
-  const done = await attest(mirror, { ...builder(), specs: ["libgreet"] });
-  expect([done.attested.map(({ tag }) => tag), done.failed]).toEqual([[libgreetTag], []]);
+  expect([built.attested.map(({ tag }) => tag), built.failed]).toEqual([[libgreetTag], []]);
   const found = await verifyAttestations(`${mirror}:${libgreetTag}`, { ...good(), type: "slsaprovenance1" });
   const [one] = found.attestations;
   expect(one?.predicateType).toBe(provenance);
