@@ -5,7 +5,9 @@ import { digestOf } from "../oci/digest.js";
 import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
-import type { ConcreteSpec } from "../spec/concrete-spec.js";
+import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import { formatCompilers } from "../spec/format-concrete.js";
+import { sortSpecs } from "../spec/sort.js";
 import { encodeIndexCopy, openIndexCopy } from "./index-copy.js";
 import { decodeIndex, encodeIndex, graphOfIndex } from "./index-document.js";
 import { ociCache } from "./oci-cache.js";
@@ -104,6 +106,27 @@ test("a copy has the specs of the index, of old formats and with edges of every 
   const wanted = graphOfIndex(index, { subject });
   expect([...(opened?.graph.nodes.values() ?? [])].map(plain)).toEqual([...wanted.nodes.values()].map(plain));
   expect(opened?.present).toEqual(index.present);
+  const compilersIn = (graph: SpecGraph) =>
+    [...graph.nodes.values()].map((spec) => formatCompilers(spec, graph));
+  expect(opened && compilersIn(opened.graph)).toEqual(["", "%gcc@=10.2.1", "%c,cxx=gcc@12.2.0"]);
+  expect(compilersIn(wanted)).toEqual(["", "%gcc@=10.2.1", "%c,cxx=gcc@12.2.0"]);
+});
+
+test("a copy is in the order of lists, whatever order the index has", () => {
+  const index = indexOf(manyPackages(60).toReversed());
+  const opened = openIndexCopy(encodeIndexCopy(index, { state, subject }), { state, subject });
+  const wanted = sortSpecs([...graphOfIndex(index, { subject }).nodes.values()], (spec) => spec);
+  expect([...(opened?.graph.nodes.values() ?? [])].map(plain)).toEqual(wanted.map(plain));
+});
+
+test("a compiler that the index lacks has a name still", () => {
+  const edge = { name: "gcc", hash: "g".repeat(32), parameters: { deptypes: ["build"], virtuals: ["c"] } };
+  const arch = { platform: "linux", platform_os: "debian12", target: "x86_64" };
+  const spec = { name: "zlib", version: "1.3", arch, dependencies: [edge], hash: "z".repeat(32) };
+  const installs = { [spec.hash]: { spec, ref_count: 0, in_buildcache: true } };
+  const index = decodeIndex(utf8(JSON.stringify({ database: { version: "8", installs } })), { subject });
+  const opened = openIndexCopy(encodeIndexCopy(index, { state, subject }), { state, subject });
+  expect([...(opened?.graph.nodes.values() ?? [])].map(({ compilers }) => compilers)).toEqual(["%c=gcc"]);
 });
 
 test("a copy of another index, or one that is not whole, is none", () => {

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { formatCompilers, formatFlagsOf, formatVariantsOf, nearestTree } from "../spec/format-concrete.js";
-import { compareVersions, parseVersion } from "../version/compare.js";
-import type { Version } from "../version/version-list.js";
+import { sortSpecs } from "../spec/sort.js";
 import { columns, padTo, widthOf } from "./format.js";
 import type { Given } from "./given.js";
 import type { Style } from "./terminal.js";
@@ -107,27 +106,6 @@ function line(
   const variants = look.variants ? formatVariantsOf(spec) : "";
   const flags = look.flags ? formatFlagsOf(spec) : "";
   return `${hash}${"    ".repeat(depth)}${namespace}${spec.name}${paint("cyan", `@${spec.version}`)}${variants}${flags}`;
-}
-
-/** By name, then version, then hash. What is compared again and again is read once. */
-export function sortSpecs<T>(items: readonly T[], specOf: (item: T) => ConcreteSpec): readonly T[] {
-  const versions = new Map<string, Version | undefined>();
-  const rows = items.map((item) => {
-    const { name, version, hash } = specOf(item);
-    // Where a git ref stands among versions is known to git alone.
-    if (!versions.has(version))
-      versions.set(version, /^git\.|^[0-9a-f]{40}$/.test(version) ? undefined : parseVersion(version));
-    return { item, name, version, hash, parsed: versions.get(version) };
-  });
-  rows.sort((a, b) => {
-    if (a.name !== b.name) return a.name < b.name ? -1 : 1;
-    if (a.version !== b.version) {
-      const order = a.parsed && b.parsed ? compareVersions(a.parsed, b.parsed) : 0;
-      return order !== 0 ? order : a.version < b.version ? -1 : 1;
-    }
-    return a.hash < b.hash ? -1 : 1;
-  });
-  return rows.map(({ item }) => item);
 }
 
 /** A package in `--json` documents. */

@@ -24,6 +24,8 @@ export interface ConcreteSpec {
   readonly target: string;
   /** The compiler of formats before 5, or of `annotations.compiler`. */
   readonly compiler: { readonly name: string; readonly version: string } | undefined;
+  /** What `formatCompilers` tells, where it is kept beside the spec, whose edges need not be read then. */
+  readonly compilers?: string | undefined;
   /** Variants and flags, as written. */
   readonly parameters: Readonly<Record<string, unknown>>;
   /** Where the package came from outside Spack. */

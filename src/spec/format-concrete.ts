@@ -79,14 +79,17 @@ const languages = ["c", "cxx", "fortran"];
 
 /** `%c,cxx=gcc@12.2.0`; of formats before 5 `%gcc@=12.2.0`, as all languages had one compiler. */
 export function formatCompilers(spec: ConcreteSpec, graph: SpecGraph): string {
+  if (spec.compilers !== undefined) return spec.compilers;
   if (spec.compiler !== undefined) return `%${spec.compiler.name}@=${spec.compiler.version}`;
   const compilers = spec.dependencies.filter(({ virtuals }) =>
     virtuals.some((virtual) => languages.includes(virtual)),
   );
   return inOrder(compilers)
     .map(({ hash, name, virtuals }) => {
-      const { version } = nodeOf(graph, hash);
-      return `%${virtuals.toSorted().join(",")}=${compilerOfPackage.get(name) ?? name}@${version}`;
+      const compiler = `%${virtuals.toSorted().join(",")}=${compilerOfPackage.get(name) ?? name}`;
+      // An index may lack what was only needed to build.
+      const version = graph.nodes.get(hash)?.version;
+      return version === undefined ? compiler : `${compiler}@${version}`;
     })
     .join(" ");
 }

@@ -2,7 +2,8 @@ import { Option } from "commander";
 import { find } from "../../app/find.js";
 import { type CommandDefinition, examples } from "../command.js";
 import { plural } from "../format.js";
-import { addLookOptions, sortSpecs, lookOf, specDocument, specList } from "../spec-list.js";
+import { sortSpecs } from "../../spec/sort.js";
+import { addLookOptions, lookOf, specDocument, specList } from "../spec-list.js";
 
 export const findCommand: CommandDefinition = {
   define(command) {
