@@ -53,9 +53,16 @@ export async function attachPackageSbom(
   if (!force && (await listSboms(repository, subject.digest, { ...call, format })).length > 0)
     return "present";
   const facts = await factsOf(spec);
-  const bill = packageBill(graph, spec.hash, { facts: facts.of, created: created ?? facts.created });
+  const time = created ?? facts.created;
+  const bill = packageBill(graph, spec.hash, { facts: facts.of, created: time });
   const title = `${spec.name}-${spec.version}-${spec.hash}${extensions[format]}`;
-  await attachSbom(repository, subject, { ...call, format, bytes: encodeSbom(bill, format), title });
+  await attachSbom(repository, subject, {
+    ...call,
+    format,
+    bytes: encodeSbom(bill, format),
+    title,
+    created: time,
+  });
   return "attached";
 }
 
@@ -86,9 +93,11 @@ export async function attachImageSbom(
     base: base === undefined ? undefined : baseOf(base),
     roots: closure.roots,
   };
-  const bill = imageBill(closure.graph, billed, { facts: facts.of, created: created ?? facts.created });
+  const time = created ?? facts.created;
+  const bill = imageBill(closure.graph, billed, { facts: facts.of, created: time });
   const bytes = encodeSbom(bill, format);
-  return attachSbom(repository, subject, { ...call, format, bytes, title: `${tag}${extensions[format]}` });
+  const title = `${tag}${extensions[format]}`;
+  return attachSbom(repository, subject, { ...call, format, bytes, title, created: time });
 }
 
 function baseOf(base: BaseImage): { readonly name: string; readonly digest: string } {

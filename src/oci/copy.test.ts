@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { utf8 } from "../base/bytes.js";
 import { contentOf } from "./content.js";
-import { copy } from "./copy.js";
+import { copy, demandManifest } from "./copy.js";
 import type { Descriptor } from "./descriptor.js";
-import { encodeManifest } from "./manifest.js";
+import { decodeImageManifest, encodeManifest } from "./manifest.js";
 import { mediaTypes } from "./media-types.js";
 import { createMemoryRegistry } from "./memory.js";
 import { parseRepositoryName, parseTag } from "./reference.js";
@@ -115,4 +115,24 @@ test("what cosign keeps under tags made of the digest is copied with the referre
   await from.manifests.write(signature, { tag: at });
   await copy(from, to, { reference: tag, tag, referrers: true });
   expect((await to.manifests.stat(at))?.digest).toBe(signature.descriptor.digest);
+});
+
+test("signatures that somebody made at the destination stay beside those that are copied", async () => {
+  const registry = createMemoryRegistry();
+  const [from, to] = ["from", "to"].map((name) => registry.repository(parseRepositoryName(name)));
+  if (from === undefined || to === undefined) throw new Error("two repositories");
+  const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+  const payload = contentOf(utf8("payload"), "text/plain");
+  for (const one of [from, to]) for (const blob of [config, payload]) await one.blobs.write(blob);
+  const image = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config: config.descriptor } as const;
+  const signed = encodeManifest({ ...image, layers: [] });
+  const tag = parseTag("app");
+  await from.manifests.write(signed, { tag });
+  const at = parseTag(`${signed.descriptor.digest.replace(":", "-")}.sig`);
+  const by = (signer: string) => ({ ...payload.descriptor, annotations: { signer } });
+  await from.manifests.write(encodeManifest({ ...image, layers: [by("both"), by("one")] }), { tag: at });
+  await to.manifests.write(encodeManifest({ ...image, layers: [by("both"), by("other")] }), { tag: at });
+  for (let times = 0; times < 2; times += 1) await copy(from, to, { reference: tag, tag, referrers: true });
+  const { layers } = decodeImageManifest(await demandManifest(to, at));
+  expect(layers.map(({ annotations }) => annotations?.["signer"])).toEqual(["both", "other", "one"]);
 });

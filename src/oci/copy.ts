@@ -1,9 +1,11 @@
+import { utf8 } from "../base/bytes.js";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
+import { contentOf } from "./content.js";
 import type { Descriptor } from "./descriptor.js";
 import type { Digest } from "./digest.js";
-import { decodeImageIndex, decodeImageManifest } from "./manifest.js";
+import { decodeImageIndex, decodeImageManifest, encodeManifest } from "./manifest.js";
 import { isImageIndex, isNondistributable } from "./media-types.js";
 import { type Tag, tagOf } from "./reference.js";
 import type { Manifest, Repository } from "./repository.js";
@@ -82,11 +84,36 @@ async function copyManifest(manifest: Manifest, copying: Copying): Promise<void>
 /** What cosign 1 and 2 keep under tags made of a digest: signatures, attestations, SBOMs. */
 const companions = ["sig", "att", "sbom"];
 
+/** What the destination has below such a tag stays: somebody may have signed there, too. */
 async function copyCompanion(tag: Tag, copying: Copying): Promise<void> {
-  const manifest = await copying.from.manifests.read(tag, copying.call);
+  const { from, to, call, depth } = copying;
+  const manifest = await from.manifests.read(tag, call);
   if (manifest === undefined) return;
-  await copyManifest(manifest, { ...copying, tag, referrers: false, depth: copying.depth + 1 });
+  const there = await to.manifests.read(tag, call);
+  if (there?.descriptor.digest === manifest.descriptor.digest) return;
+  if (there === undefined) {
+    await copyManifest(manifest, { ...copying, tag, referrers: false, depth: depth + 1 });
+    return;
+  }
+  const kept = decodeImageManifest(there).layers;
+  const image = decodeImageManifest(manifest);
+  const added = image.layers.filter((layer) => !kept.some((one) => isSame(one, layer)));
+  if (added.length === 0) return;
+  for (const layer of added) await copyBlob(layer, copying);
+  const layers = [...kept, ...added];
+  const diffIds = layers.map(({ digest }) => digest);
+  const rootfs = { type: "layers", diff_ids: diffIds };
+  const config = contentOf(
+    utf8(JSON.stringify({ architecture: "", os: "", config: {}, rootfs })),
+    image.config.mediaType,
+  );
+  await to.blobs.write(config, call);
+  await to.manifests.write(encodeManifest({ ...image, config: config.descriptor, layers }), { ...call, tag });
 }
+
+/** Signatures of one payload differ in their annotations alone. */
+const isSame = (a: Descriptor, b: Descriptor): boolean =>
+  a.digest === b.digest && JSON.stringify(a.annotations) === JSON.stringify(b.annotations);
 
 async function copyChild(child: Descriptor, copying: Copying): Promise<void> {
   const manifest = await demandManifest(copying.from, child.digest, copying.call);

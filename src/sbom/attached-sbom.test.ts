@@ -27,7 +27,12 @@ async function cache(): Promise<Repository> {
 
 const attachTo = async (repository: Repository, spec: typeof zlib, bytes: Uint8Array) => {
   const { descriptor } = await demandManifest(repository, packageTag(spec));
-  await attachSbom(repository, descriptor, { format: "spdx", bytes, title: "x.spdx.json" });
+  await attachSbom(repository, descriptor, {
+    format: "spdx",
+    bytes,
+    title: "x.spdx.json",
+    created: undefined,
+  });
   return { digest: descriptor.digest, hash: spec.hash };
 };
 
@@ -57,4 +62,17 @@ test("an artifact that a registry lists for a manifest that it is not about is r
   await expect(readSbom(lying, { digest, hash: zlib.hash }, { format: "spdx" })).rejects.toMatchObject({
     code: "sbom.subject-differs",
   });
+});
+
+test("of several documents the newest is read, those that tell no time last", async () => {
+  const repository = await cache();
+  const subject = await attachTo(repository, zlib, documentOf(zlib));
+  const { descriptor } = await demandManifest(repository, packageTag(zlib));
+  for (const created of ["2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2024-01-01T00:00:00Z"]) {
+    const bill = packageBill(graphOf(zlib, []), zlib.hash, { facts: noFacts.of, created });
+    const bytes = encodeSbom(bill, "spdx");
+    await attachSbom(repository, descriptor, { format: "spdx", bytes, title: "x", created });
+  }
+  const found = await readSbom(repository, subject, { format: "spdx" });
+  expect(Buffer.from(found?.bytes ?? []).toString()).toContain('"created":"2026-01-01T00:00:00Z"');
 });

@@ -16,21 +16,26 @@ export interface SbomDocument {
   readonly format: SbomFormat;
   readonly bytes: Uint8Array;
   readonly title: string;
+  /** ISO 8601, of what it says. */
+  readonly created: string | undefined;
 }
 
 /** Attaches a document to a manifest: an artifact whose `subject` it is. */
 export async function attachSbom(
   repository: Repository,
   subject: Descriptor,
-  { format, bytes, title, ...call }: SbomDocument & Call,
+  { format, bytes, title, created, ...call }: SbomDocument & Call,
 ): Promise<Descriptor> {
   const { descriptor, open } = contentOf(bytes, sbomTypes[format]);
   const layer = {
     descriptor: { ...descriptor, annotations: { "org.opencontainers.image.title": title } },
     open,
   };
-  return attach(repository, { subject, artifactType: sbomTypes[format], layers: [layer] }, call);
+  const annotations = created === undefined ? undefined : { [createdAnnotation]: created };
+  return attach(repository, { subject, artifactType: sbomTypes[format], layers: [layer], annotations }, call);
 }
+
+const createdAnnotation = "org.opencontainers.image.created";
 
 /** Descriptors of the artifacts that hold a manifest's SBOM in a format. */
 export const listSboms = (
@@ -53,7 +58,7 @@ export interface AttachedSbom {
 }
 
 /**
- * Reads what is attached to a manifest as its SBOM, the last one where there are several; undefined where there is
+ * Reads what is attached to a manifest as its SBOM, the newest where there are several; undefined where there is
  * none. Who attached it is another question, that only an attestation answers.
  * @throws Failure `sbom.subject-differs`, `sbom.invalid`
  */
@@ -62,7 +67,8 @@ export async function readSbom(
   subject: SbomSubject,
   { format, ...call }: Call & { readonly format: SbomFormat },
 ): Promise<AttachedSbom | undefined> {
-  const found = (await listSboms(repository, subject.digest, { format, ...call })).at(-1);
+  const attached = await listSboms(repository, subject.digest, { format, ...call });
+  const [found] = attached.toSorted((a, b) => (createdOf(a) < createdOf(b) ? 1 : -1));
   if (found === undefined) return undefined;
   const label = `${repository.label}@${found.digest}`;
   const artifact = decodeImageManifest(await demandManifest(repository, found.digest, call));
@@ -78,6 +84,8 @@ export async function readSbom(
   assertAbout(bytes, subject, { format, label });
   return { digest: found.digest, bytes };
 }
+
+const createdOf = ({ annotations }: Descriptor): string => annotations?.[createdAnnotation] ?? "";
 
 /** Documents of other tools do not name what they are about in our words: of them, `subject` has to do. */
 function assertAbout(

@@ -142,7 +142,12 @@ test("the SBOM of another package is refused, and told from one that is not ther
   const manifest = await repository.manifests.read(greet.digest);
   if (manifest === undefined) throw new Error("greet is not there");
   const bytes = Buffer.from(zlib.text);
-  await attachSbom(repository, manifest.descriptor, { format: "spdx", bytes, title: "x" });
+  await attachSbom(repository, manifest.descriptor, {
+    format: "spdx",
+    bytes,
+    title: "x",
+    created: "2999-01-01T00:00:00Z",
+  });
   await expect(sbom("greet", { ...options(), mirror })).rejects.toMatchObject({
     code: "sbom.subject-differs",
   });
@@ -211,7 +216,7 @@ test("the command line: sbom and its attach, attest and its verify, referrers", 
   expect(attached.json()).toMatchObject({ schema: "stowage.sbom-attach/1", attached: [], failed: [] });
   const zlib = `${mirror}:zlib-1.2.13-7i7xbvpxpadyo4mhvbnuvmj7zam5ay4z.spack`;
   const tree = await stowage(["referrers", zlib], { home });
-  expect(tree.stdout).toMatch(/└── sbom {2}application\/spdx\+json, [\d.]+ KiB\n {4}sha256:/i);
+  expect(tree.stdout).toMatch(/└── sbom {2}application\/spdx\+json, [\d.]+ KiB, at 2026-\S+Z\n {4}sha256:/i);
   const none = await stowage(["attest", "verify", zlib, "--key", "no.pub"], { home });
   expect([none.code, none.stderr]).toEqual([3, expect.stringContaining("there is no key")]);
   const help = await stowage(["sbom", "--help"], { home });
