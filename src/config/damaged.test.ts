@@ -22,10 +22,22 @@ function check(section: string, text: string): void {
 }
 
 test.each([
-  ["mirrors", "mirrors:\n  a: [unclosed\n", 3, "config.yaml-invalid", ""],
+  ["mirrors", "mirrors:\n  a: [unclosed\n", 2, "config.yaml-invalid", "the [ that"],
+  ["mirrors", "mirrors:\n  a: {url: x\n  b: y\n", 2, "config.yaml-invalid", "the { that"],
+  ["mirrors", "mirrors:\n  a: {url: [x,\n  y\n}\n", 2, "config.yaml-invalid", "the [ that"],
   ["mirrors", "mirrors:\n  a: file:///a\n   b: file:///b\n", 2, "config.yaml-invalid", ""],
   ["mirrors", "mirrors:\n\ta: file:///a\n", 2, "config.yaml-invalid", ""],
-  ["mirrors", "mirrors:\n  a: 'unclosed\n", 3, "config.yaml-invalid", ""],
+  ["mirrors", "mirrors:\n  a: 'unclosed\n", 2, "config.yaml-invalid", "the ' that"],
+  ["mirrors", 'mirrors:\n  a: "unclosed\n  b: y\n  c: z\n', 2, "config.yaml-invalid", 'the " that'],
+  ["mirrors", "mirrors:\n  a: ['x''y' 'z']\n", 2, "config.yaml-invalid", ""],
+  ["mirrors", "mirrors:\n  a: x\n---\nmirrors:\n  b: y\n", 3, "config.yaml-invalid", "second document"],
+  [
+    "mirrors",
+    "mirrors:\n  a:\n    url: x\n    access_pair: [me]\n",
+    4,
+    "config.value-invalid",
+    "must have 2",
+  ],
   ["mirrors", "mirrors:\n  a: *nobody\n", 2, "config.yaml-invalid", "nobody"],
   ["mirrors", "mirrors:\n  a: file:///a\n\n  a: file:///b\n", 4, "config.duplicate-key", ""],
   ["mirrors", "mirrors::\n  a: file:///a\nmirrors:\n  b: file:///b\n", 3, "config.duplicate-key", "line 1"],

@@ -1,4 +1,15 @@
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type YAMLParseError,
+} from "yaml";
 import { Failure, type FailureOptions } from "../base/failure.js";
 import type { ConfigNode, MapEntry, Origin, Scalar } from "./node.js";
 
@@ -37,6 +48,20 @@ export function parseConfig(
         code: "config.duplicate-key",
         hint: "Remove one of the two.",
       });
+    if (error.code === "MULTIPLE_DOCS")
+      throw configFailure(at, "a second document begins here", {
+        code: "config.yaml-invalid",
+        hint: "A file of configuration holds one: take the line --- away, and put what follows into the first.",
+      });
+    const opened = openedAt(text, document, error);
+    if (opened !== undefined)
+      throw configFailure(
+        { file, line: lineOf(opened) },
+        `the ${text[opened]} that is opened here is not closed`,
+        {
+          code: "config.yaml-invalid",
+        },
+      );
     throw configFailure(at, firstLine(error.message), { code: "config.yaml-invalid" });
   }
   if (document.contents === null) return undefined;
@@ -45,6 +70,22 @@ export function parseConfig(
     0,
   );
   return node.type === "scalar" && node.value === null ? undefined : node;
+}
+
+/** Where what is not closed was opened: the parser tells where it found that out, often a line later or many. */
+function openedAt(
+  text: string,
+  document: Document,
+  { message, pos: [end] }: YAMLParseError,
+): number | undefined {
+  if (!/^Missing closing|end with (a )?[\]}]/.test(message)) return undefined;
+  let opened: number | undefined;
+  visit(document, {
+    Node(_, { range }) {
+      if (range?.[1] === end && /["'{[]/.test(text[range[0]] ?? "")) opened = range[0];
+    },
+  });
+  return opened;
 }
 
 /** The parser's message without its "at line 3, column 5:" and the excerpt below it. */

@@ -14,7 +14,7 @@ const connectionKeys: Readonly<Record<string, Shape>> = {
       keys: { id: text, id_variable: text, secret_variable: text },
       needs: [{ oneOf: ["secret_variable"] }, { oneOf: ["id", "id_variable"], exactly: true }],
     },
-    listOf(textOrEmpty),
+    { type: "list", of: textOrEmpty, length: 2 },
   ),
   access_token_variable: textOrEmpty,
   access_token: textOrEmpty,

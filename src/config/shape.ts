@@ -7,7 +7,7 @@ export type Shape =
   | { readonly type: "text" | "flag" | "null" | "any" }
   | { readonly type: "integer"; readonly least: number }
   | { readonly type: "choice"; readonly of: readonly string[] }
-  | { readonly type: "list"; readonly of: Shape }
+  | { readonly type: "list"; readonly of: Shape; readonly length?: number }
   | {
       readonly type: "map";
       /** What it is called in messages: `a mirror`. */
@@ -43,6 +43,18 @@ export function checkShape(node: ConfigNode, shape: Shape, path: readonly string
   if (!fits(node, shape)) throw wrongType(node, shape, path, at);
   if (shape.type === "list" && node.type === "list")
     for (const [i, item] of node.items.entries()) checkShape(item, shape.of, [...path, `[${i + 1}]`]);
+  if (
+    shape.type === "list" &&
+    node.type === "list" &&
+    node.items.length !== (shape.length ?? node.items.length)
+  )
+    throw configFailure(
+      at,
+      `${path.join(":")} has ${node.items.length} values, and must have ${shape.length}`,
+      {
+        code: "config.value-invalid",
+      },
+    );
   if (shape.type === "map" && node.type === "map") checkMap(node, shape, path, at);
   if (shape.type === "integer" && node.type === "scalar" && Number(node.value) < shape.least)
     throw configFailure(at, `${path.join(":")} is ${node.value}, and must be ${shape.least} or more`, {

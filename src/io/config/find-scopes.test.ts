@@ -6,6 +6,7 @@ import { Failure } from "../../base/failure.js";
 import { readSection } from "../../config/configuration.js";
 import { nodeAt, plainOf } from "../../config/node.js";
 import { findScopes, findSpack } from "./find-scopes.js";
+import { readText } from "./scope-files.js";
 
 interface Case {
   readonly name: string;
@@ -139,4 +140,10 @@ test("Spack is found by SPACK_ROOT, else by the PATH; a wrong SPACK_ROOT is an e
   expect(findSpack({ PATH: `/nowhere:${join(root, "bin")}` })).toBe(root);
   expect(findSpack({ PATH: "/nowhere" })).toBeUndefined();
   expect(() => findSpack({ SPACK_ROOT: "/nowhere" })).toThrow("where there is no Spack");
+});
+
+test("a file that is no text is refused with the line where it is none", async () => {
+  const file = join(scratch, "latin1.yaml");
+  writeFileSync(file, Buffer.from("mirrors:\n  ä: x\n  b: \xe9\n", "latin1"));
+  await expect(readText(file)).rejects.toThrow(`${file}:2: not UTF-8 text`);
 });

@@ -100,6 +100,19 @@ export async function readText(file: string): Promise<string | undefined> {
       code: "config.yaml-invalid",
     });
   const text = textOf(bytes);
-  if (text === undefined) throw configFailure({ file }, "not UTF-8 text", { code: "config.yaml-invalid" });
+  if (text === undefined)
+    throw configFailure({ file, line: lineWithoutText(bytes) }, "not UTF-8 text", {
+      code: "config.yaml-invalid",
+    });
   return text;
+}
+
+/** The first line with bytes that are no text. */
+function lineWithoutText(bytes: Uint8Array): number {
+  let line = 1;
+  for (let start = 0; ; line += 1) {
+    const end = bytes.indexOf(0x0a, start);
+    if (end === -1 || textOf(bytes.subarray(start, end)) === undefined) return line;
+    start = end + 1;
+  }
 }
