@@ -5,7 +5,9 @@ import { parseVersionOrRef, type Version } from "../version/version-list.js";
 /** Exact, or a git ref whose version nobody wrote down. */
 export type ConcreteVersion = Version | UnresolvedGitVersion;
 
-interface Recency {
+export interface Recency {
+  /** As written. */
+  readonly text: string;
   readonly version: ConcreteVersion;
   /** 3 for a release, 2 for a prerelease, 1 for a branch such as `develop`, 0 for a git ref without a version. */
   readonly rank: 0 | 1 | 2 | 3;
@@ -24,7 +26,7 @@ export function recencyOf(text: string): Recency {
   if (found !== undefined) return found;
   if (known.size >= kept) known.clear();
   const version = parseVersionOrRef(text);
-  const recency = { version, rank: rankOf(version) };
+  const recency = { text, version, rank: rankOf(version) };
   known.set(text, recency);
   return recency;
 }
