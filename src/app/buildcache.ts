@@ -47,8 +47,8 @@ export async function updateIndex(
       updateIndex: true,
       signal: context.signal,
     });
-  if (!result.written && signing !== undefined)
-    await renewIndex(await registries.repository(mirror, "push", { checked: false }), {
+  if (!result.written && result.digest !== undefined && signing !== undefined)
+    await renewIndex(await registries.repository(mirror, "push", { checked: false }), result.digest, {
       ...signing,
       signal: context.signal,
       report: context.report,

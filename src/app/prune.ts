@@ -106,9 +106,10 @@ export async function pruneMirror(
     };
   }
   const signing = dryRun ? undefined : await signingFor(options, { mirror, context });
-  const repository = await registries.repository(mirror, "push", { checked: false, signing });
+  const repository = await registries.repository(mirror, "push", { checked: false });
+  const trusted = dryRun ? undefined : await registries.repository(mirror, "push", { signing });
   const deleteBlobs = /^oci-layout:/i.test(mirror.push?.url ?? "");
-  const result = await prune(repository, { ...run, deleteBlobs });
+  const result = await prune(repository, { ...run, deleteBlobs, trusted });
   const { removed, undated, restored } = result;
   return {
     ...about,

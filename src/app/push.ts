@@ -164,8 +164,8 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const index = options.updateIndex
     ? await updateIndex(destination.cache, { ...call, clock: systemClock, random: systemRandom })
     : undefined;
-  if (index?.written === false && signing !== undefined)
-    await renewIndex(await registries.repository(mirror, "push", { checked: false }), {
+  if (index?.written === false && index.digest !== undefined && signing !== undefined)
+    await renewIndex(await registries.repository(mirror, "push", { checked: false }), index.digest, {
       ...signing,
       ...call,
     });

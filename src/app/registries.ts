@@ -102,13 +102,12 @@ export function openRegistries(context: Context): Registries {
   /** Whether signatures count; where they should and do not, that is said. */
   function checksSignatures(mirror: Mirror): boolean {
     if (!mirror.signed || context.checkSignature) return mirror.signed;
-    context.report?.({
-      type: "note",
-      level: "warning",
-      message: `what ${mirror.name} has should be signed: NO SIGNATURE IS CHECKED`,
-    });
+    unchecked(`what ${mirror.name} has should be signed`);
     return false;
   }
+
+  const unchecked = (what: string): void =>
+    context.report?.({ type: "note", level: "warning", message: `${what}: NO SIGNATURE IS CHECKED` });
 
   async function openRepository(
     mirror: Mirror,
@@ -174,7 +173,9 @@ export function openRegistries(context: Context): Registries {
       return { type: "files", cache: urlCache(store) };
     },
     files: (mirror, direction) => openObjectStore(mirror, { direction, context, client, logins }),
-    async image(text, { checked = context.checkSignature } = {}) {
+    async image(text, options = {}) {
+      const { checked = context.checkSignature } = options;
+      if (!checked && options.checked === undefined) unchecked(text);
       const guard = async (repository: Repository): Promise<Repository> =>
         checked ? trust.guardImage(repository) : repository;
       const layout = /^oci:(?!\/\/)(.+?)(?::([^/:]+))?$/.exec(text);

@@ -2,6 +2,7 @@ import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { readEntry } from "../buildcache/entry.js";
+import { readIndex } from "../buildcache/oci-cache.js";
 import { indexTag } from "../buildcache/tag.js";
 import { demandManifest } from "../oci/copy.js";
 import type { Digest } from "../oci/digest.js";
@@ -104,7 +105,9 @@ async function signTag(
 ): Promise<{ digest: Digest; outcome: "signed" | "present" }> {
   const isPackage = tag.endsWith(".spack") && tag !== indexTag;
   const entry = isPackage ? await readEntry(repository, tag, signing) : undefined;
-  const { descriptor } = entry?.manifest ?? (await demandManifest(repository, tag, signing));
+  // What cannot be read as an index is not signed as one.
+  const index = tag === indexTag ? await readIndex(repository, signing) : undefined;
+  const { descriptor } = entry?.manifest ?? (await demandManifest(repository, index?.state ?? tag, signing));
   const { digest } = descriptor;
   // An index is signed anew: its counter and its age are what the signature is for.
   if (!force && tag !== indexTag && (await isSigned(repository, { digest, tag }, signing)))

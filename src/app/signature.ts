@@ -3,6 +3,7 @@ import { Failure, type FailureDocument } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { packageTags } from "../buildcache/oci-cache.js";
 import { indexTag } from "../buildcache/tag.js";
+import { systemClock } from "../io/system/clock.js";
 import { demandManifest } from "../oci/copy.js";
 import type { Digest } from "../oci/digest.js";
 import { parseTag, type Tag } from "../oci/reference.js";
@@ -10,7 +11,7 @@ import type { Repository } from "../oci/repository.js";
 import { voiceOf } from "../trust/endorsement.js";
 import { shortFingerprint } from "../trust/key.js";
 import type { Authority } from "../trust/policy.js";
-import { assertEnough, collect } from "../trust/policy-verifier.js";
+import { assertEnough, collect, type IndexMemory, inOrder } from "../trust/policy-verifier.js";
 import { openCertificateChecker } from "./certificates.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { openRegistries } from "./registries.js";
@@ -82,7 +83,10 @@ export async function verifySignatures(
     const index = await repository.manifests.stat(indexTag, call);
     const all = index === undefined ? tags : [...tags, indexTag];
     const checked = await mapLimited(all, context.jobs ?? 16, (tag) =>
-      check(repository, tag, { ...trusted, ...call, enough: trusted.policy.required }),
+      // Of an index each signature counts: the newest may be the last.
+      tag === indexTag
+        ? check(repository, tag, { ...trusted, ...call, memory: trust.indexMemory })
+        : check(repository, tag, { ...trusted, ...call, enough: trusted.policy.required }),
     );
     return { what, policy: trusted.policy.origin, checked };
   }
@@ -96,12 +100,21 @@ export async function verifySignatures(
 async function check(
   repository: Repository,
   reference: Tag | Digest,
-  { policy, certificates, enough, ...call }: Trusted & Call & { readonly enough?: number },
+  {
+    policy,
+    certificates,
+    enough,
+    memory,
+    ...call
+  }: Trusted & Call & { readonly enough?: number; readonly memory?: IndexMemory },
 ): Promise<CheckedManifest> {
   const { digest } = (await demandManifest(repository, reference, call)).descriptor;
   const tag = reference === digest ? undefined : parseTag(reference);
   const subject = { digest, tag };
-  const found = await collect(repository, subject, { policy, certificates, enough, ...call });
+  const all = await collect(repository, subject, { policy, certificates, enough, ...call });
+  const seen = memory && ((await memory.read(repository)) ?? 0);
+  const about = { repository, subject, policy };
+  const found = seen === undefined ? all : inOrder(all, { ...about, clock: systemClock, seen });
   return {
     name: tag === undefined ? `${repository.label}@${digest}` : `${repository.label}:${tag}`,
     digest,
@@ -111,7 +124,7 @@ async function check(
       signedAt: signedAt?.toISOString(),
       annotations: claim.annotations,
     })),
-    failure: failureOf(() => assertEnough(found, { repository, subject, policy })),
+    failure: failureOf(() => assertEnough(found, about)),
   };
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { graphOf, makePackage, storePackage } from "../../test/support/packages.js";
 import { utf8 } from "../base/bytes.js";
 import type { Clock } from "../base/clock.js";
+import { Failure } from "../base/failure.js";
 import { contentOf } from "../oci/content.js";
 import { decodeImageManifest, encodeManifest } from "../oci/manifest.js";
 import { mediaTypes } from "../oci/media-types.js";
@@ -252,6 +253,33 @@ test("what is pushed while it runs keeps what it needs, whenever that is", async
     if (restored.length > 0) expect(removed).toEqual([]);
   }
 });
+
+test("what is not trusted is deleted like the rest, and neither indexed nor written anew by who signs", async () => {
+  const repository = await filled();
+  const { manifests } = repository;
+  const written: (Tag | undefined)[] = [];
+  const trusted: Repository = {
+    ...repository,
+    manifests: {
+      ...manifests,
+      read: async (reference, call) => {
+        if (reference === packageTag(zlib) || reference === "index.spack") throw unsigned();
+        return manifests.read(reference, call);
+      },
+      write: async (manifest, call) => {
+        written.push(call?.tag);
+        return manifests.write(manifest, call);
+      },
+    },
+  };
+  const { removed, index } = await prune(repository, { ...options, ...keeping(hdf5), trusted });
+  expect(removed.map(({ tag }) => tag).sort()).toEqual(tagsFor(older, python, numpy));
+  expect(index).toMatchObject({ packages: 1 });
+  expect(await indexed(repository)).toEqual(tagsFor(hdf5));
+  expect([...new Set(written)]).toEqual(["index.spack"]);
+});
+
+const unsigned = (): Failure => new Failure("corrupt", "not signed", { code: "trust.unsigned" });
 
 test("killed at any moment, the index names only what is there, and that has what it needs", async () => {
   class Killed extends Error {}

@@ -20,6 +20,11 @@ export interface PruneOptions extends Call, KeepRules {
   readonly dryRun?: boolean | undefined;
   /** Delete blobs, too: nobody else does in a layout on disk. A registry collects its own garbage. */
   readonly deleteBlobs?: boolean | undefined;
+  /**
+   * The same repository as its readers see it, and where its index is signed, where packages must be: what is not
+   * trusted can be deleted, but is not indexed.
+   */
+  readonly trusted?: Repository | undefined;
 }
 
 export interface PruneResult {
@@ -47,7 +52,7 @@ export interface PruneResult {
  * @throws Failure `buildcache.prune-nothing-kept`, `buildcache.prune-unsupported`
  */
 export async function prune(repository: Repository, options: PruneOptions): Promise<PruneResult> {
-  const { signal, report, jobs, dryRun = false, deleteBlobs = false } = options;
+  const { signal, report, jobs, dryRun = false, deleteBlobs = false, trusted = repository } = options;
   const call: Call = { signal, report };
   const before = await survey(repository, { ...call, jobs });
   const plan = planPrune(before.packages, options, { nodes: before.nodes, pinned: pinnedIn(before) });
@@ -80,7 +85,7 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
   await assertDeletes(repository, call);
   const first =
     plan.remove.size > 0
-      ? await updateIndex(ociCache(withoutTags(repository, packagesOf(plan.remove))), options)
+      ? await updateIndex(ociCache(withoutTags(trusted, packagesOf(plan.remove))), options)
       : undefined;
   // Whoever pushed since may count on what was about to go.
   const now = await survey(repository, { ...call, jobs, before });
@@ -95,7 +100,7 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
       await mapLimited(packagesOf(step), jobs, (one) => removePackage(repository, one, call));
   } catch (error) {
     // What could not be deleted is still there to be found; where that fails, too, the next update of anybody does it.
-    await updateIndex(ociCache(repository), options).catch(() => undefined);
+    await updateIndex(ociCache(trusted), options).catch(() => undefined);
     throw error;
   }
 
@@ -106,13 +111,14 @@ export async function prune(repository: Repository, options: PruneOptions): Prom
     options,
   );
   const restored = packagesOf([...remove].filter((hash) => late.has(hash)));
+  // As it was, with the signatures that it had: nobody vouches for it anew.
   for (const { manifest, tag } of restored) await repository.manifests.write(manifest, { ...call, tag });
   for (const { spec } of restored) remove.delete(spec.hash);
 
   const companions = await removeCompanions(repository, { found: after, gone: remove, jobs, call });
   if (deleteBlobs)
     for (const digest of unusedBlobs(after, remove).keys()) await repository.blobs.delete(digest, call);
-  const last = await updateIndex(ociCache(repository), options);
+  const last = await updateIndex(ociCache(trusted), options);
   // Where nobody else wrote, the second finds that all is as the first left it.
   const index: IndexResult = {
     ...last,

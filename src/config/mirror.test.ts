@@ -109,6 +109,14 @@ describe("a mirror on the command line", () => {
     expect(find("./d")).toMatchObject({ fetch: { url: "file:///work/d" }, signed: true, origin: undefined });
   });
 
+  test("by its URL is the one that is configured where packages must be signed", () => {
+    const signed = mirrors("mirrors:\n  s: {url: oci://x/s, signed: true}\n  u: oci://x/u\n");
+    const names = ["oci://x/s", "oci://x/s/", "oci://x/u", "oci://x/s2"].map(
+      (text) => findMirror(signed, text, { variables, folder: "/work" }).name,
+    );
+    expect(names).toEqual(["s", "s", "oci://x/u", "oci://x/s2"]);
+  });
+
   test("is refused where it is none of them, with a guess", () => {
     expect(() => find("cahce")).toThrow("there is no mirror named cahce");
     try {

@@ -173,8 +173,12 @@ export function findMirror(
       }; \`stowage mirror add ${nameOrUrl} URL\` adds it, and a URL or a path (./${nameOrUrl}) works as it is.`,
     });
   }
+  const url = urlOf(nameOrUrl, { variables, folder, place: "mirror" });
+  // By its URL, too, nothing unsigned comes from where packages must be signed.
+  const signed = mirrors.find((mirror) => mirror.signed && isAt(mirror, url));
+  if (signed !== undefined) return signed;
   const connection: Connection = {
-    url: urlOf(nameOrUrl, { variables, folder, place: "mirror" }),
+    url,
     access: undefined,
     tokenVariable: undefined,
     profile: undefined,
@@ -194,6 +198,9 @@ export function findMirror(
     origin: undefined,
   };
 }
+
+const isAt = ({ fetch, push }: Mirror, url: string): boolean =>
+  [fetch?.url, push?.url].some((one) => one?.replace(/\/+$/, "") === url.replace(/\/+$/, ""));
 
 /** @throws Failure `mirror.one-way` where the mirror has no URL for the direction */
 export function connectionOf(mirror: Mirror, direction: Direction): Connection {

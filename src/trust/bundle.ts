@@ -28,6 +28,8 @@ const schema = v.looseObject({
       v.length(1, "a bundle's envelope has one signature"),
     ),
   }),
+  // With both, one could be checked and the other read.
+  messageSignature: v.optional(v.null("a bundle has an envelope or a message's signature")),
 });
 
 /** A bundle with a DSSE envelope, nothing in it checked yet. */

@@ -11,17 +11,20 @@ import { mediaTypes } from "../oci/media-types.js";
 import { createMemoryRegistry } from "../oci/memory.js";
 import { parseRepositoryName, parseTag, type Tag } from "../oci/reference.js";
 import type { Manifest, Repository } from "../oci/repository.js";
+import { decodeBundle } from "./bundle.js";
 import { openPrivateKey, type PrivateKey } from "./key.js";
 import type { TrustPolicy } from "./policy.js";
 import {
   claimedReference,
+  collect,
+  inOrder,
   type IndexMemory,
   policyVerifier,
   type VerifiedMemory,
 } from "./policy-verifier.js";
 import { attest, type SignatureFormat, signManifest } from "./sign.js";
 import { keySigner } from "./signer.js";
-import { type Signing, signingRepository } from "./signing-repository.js";
+import { renewIndex, type Signing, signingRepository } from "./signing-repository.js";
 import { signatureAnnotation, signatureTag } from "./stored-signature.js";
 import { trustingRepository } from "./trusting-repository.js";
 import type { Verifier } from "./verifier.js";
@@ -194,9 +197,29 @@ for (const format of formats) {
     await expect(
       verifierOf(policy).verify(repository, { digest: fresh.digest, tag: index }),
     ).rejects.toMatchObject(code("trust.index-stale"));
+    const asked = { repository, subject: { digest: old.digest, tag: index }, policy, clock, seen: 0 };
+    const late = inOrder(
+      await collect(repository, asked.subject, { policy, certificates: undefined }),
+      asked,
+    );
+    expect(late.faults.map((fault) => fault.code)).toEqual(["trust.index-stale"]);
     // Back to the old content, on purpose: signed again, it is the newest.
     await store(writer, "old", index);
     await verifier.verify(repository, { digest: old.digest, tag: index });
+  });
+
+  test(`${format}: what is signed no more, as its signatures were taken away, is not trusted`, async () => {
+    const repository = repositoryAt("ghcr.io", "me/cache");
+    const subject = await store(repository, "1", tag);
+    await signAs(alice, repository, { subject, format });
+    const verifier = verifierOf(policyOf([alice]));
+    await verifier.verify(repository, { digest: subject.digest, tag });
+    const tagged = await repository.manifests.stat(signatureTag(subject.digest));
+    for (const { digest } of [...(await repository.referrers(subject.digest)), ...(tagged ? [tagged] : [])])
+      await repository.manifests.delete(digest);
+    await expect(
+      verifierOf(policyOf([alice])).verify(repository, { digest: subject.digest, tag }),
+    ).rejects.toMatchObject(code("trust.unsigned"));
   });
 
   test(`${format}: no flipped byte of anything that is stored changes what is accepted`, async () => {
@@ -411,6 +434,44 @@ async function moveSignatures(
     );
   }
 }
+
+test("what accompanies a manifest is not signed by whoever copies it, nor another index than the one that was read", async () => {
+  const repository = repositoryAt("ghcr.io", "me/cache");
+  const memory = remembering();
+  const policy = policyOf([alice]);
+  const signing: Signing = {
+    ...toolsOf(alice, "cosign2"),
+    ordered: { tag: index, memory, policy, certificates: undefined },
+  };
+  const writer = signingRepository(repository, signing);
+  const { digest } = await store(repository, "1", undefined);
+  const evil = await store(writer, "evil", signatureTag(digest));
+  expect(await repository.manifests.stat(signatureTag(evil.digest))).toBeUndefined();
+
+  const known = await store(writer, "index", index);
+  const swapped = await store(repository, "older", index);
+  await renewIndex(repository, known.digest, signing);
+  const verifier = verifierOf(policy, memory);
+  await verifier.verify(repository, { digest: known.digest, tag: index });
+  await expect(verifier.verify(repository, { digest: swapped.digest, tag: index })).rejects.toMatchObject(
+    code("trust.unsigned"),
+  );
+});
+
+test("a bundle that has an envelope and a message's signature is none: one might be checked, the other read", async () => {
+  const repository = repositoryAt("ghcr.io", "me/cache");
+  const subject = await store(repository, "1", tag);
+  await signAs(alice, repository, { subject, format: "cosign3" });
+  const [bundle] = (await partsOf(repository, subject)).flatMap(({ bytes }) => {
+    const text = Buffer.from(bytes).toString();
+    return text.includes('"dsseEnvelope"') ? [text] : [];
+  });
+  if (bundle === undefined) throw new Error("no bundle");
+  const message = { messageDigest: { algorithm: "SHA2_256", digest: "" }, signature: "" };
+  const both = JSON.stringify({ ...JSON.parse(bundle), messageSignature: message });
+  expect(decodeBundle(utf8(bundle), "it").keyHint).toBe(alice.publicKey.fingerprint);
+  expect(() => decodeBundle(utf8(both), "it")).toThrow("not valid at messageSignature");
+});
 
 test("signatures and what refers to a manifest come out unsigned, so that they can be copied with it", async () => {
   const repository = repositoryAt("ghcr.io", "me/cache");

@@ -68,10 +68,31 @@ async function verifyOrdered(
   subject: Subject,
   options: PolicyVerifierOptions & Call & { readonly memory: IndexMemory },
 ): Promise<void> {
-  const { policy, clock, memory } = options;
+  const { policy, memory } = options;
   const seen = (await memory.read(repository)) ?? 0;
-  const found = await collect(repository, subject, options);
-  const { endorsements, faults } = found;
+  const found = inOrder(await collect(repository, subject, options), {
+    ...options,
+    repository,
+    subject,
+    seen,
+  });
+  assertEnough(found, { repository, subject, policy });
+  const highest = new Map<string, number>();
+  for (const one of found.endorsements)
+    highest.set(voiceOf(one.signer), Math.max(counterOf(one), highest.get(voiceOf(one.signer)) ?? 0));
+  const counter = [...highest.values()].sort((a, b) => b - a)[policy.required - 1] ?? 0;
+  if (counter > seen) await memory.write(repository, counter);
+}
+
+/**
+ * Of the signatures of what has an order, those that are not older than one that was seen, nor than `max-age` allows.
+ * @param seen the highest counter
+ */
+export function inOrder(
+  { endorsements, faults }: Collected,
+  { repository, subject, policy, clock, seen }: About & { readonly clock: Clock; readonly seen: number },
+): Collected {
+  const late: Failure[] = [];
   const isNew = (one: Endorsement): boolean => counterOf(one) >= seen;
   const isFresh = ({ signedAt }: Endorsement): boolean =>
     policy.maxAge === undefined ||
@@ -79,18 +100,18 @@ async function verifyOrdered(
   const label = labelOf(repository, subject);
   for (const one of endorsements)
     if (!isNew(one))
-      faults.push(
+      late.push(
         distrust(
           `${label} is older (${counterOf(one)}) than one seen before (${seen}): somebody has put an old index back`,
           {
             code: "trust.index-rollback",
             subject: label,
-            hint: "Ask who runs the registry. Where it was restored on purpose, sign the index again: `stowage sign MIRROR --index`.",
+            hint: "Ask who runs the registry. `stowage buildcache update-index MIRROR --key FILE` makes it anew of the packages that are there.",
           },
         ),
       );
     else if (!isFresh(one))
-      faults.push(
+      late.push(
         distrust(
           `${label} was signed ${one.signedAt === undefined ? "nobody says when" : `at ${one.signedAt.toISOString()}`}, longer ago than the max-age in ${policy.origin} allows`,
           {
@@ -100,13 +121,10 @@ async function verifyOrdered(
           },
         ),
       );
-  const good = endorsements.filter((one) => isNew(one) && isFresh(one));
-  assertEnough({ endorsements: good, faults }, { repository, subject, policy });
-  const highest = new Map<string, number>();
-  for (const one of good)
-    highest.set(voiceOf(one.signer), Math.max(counterOf(one), highest.get(voiceOf(one.signer)) ?? 0));
-  const counter = [...highest.values()].sort((a, b) => b - a)[policy.required - 1] ?? 0;
-  if (counter > seen) await memory.write(repository, counter);
+  return {
+    endorsements: endorsements.filter((one) => isNew(one) && isFresh(one)),
+    faults: [...faults, ...late],
+  };
 }
 
 /** An index signed without a counter is older than any that has one. */

@@ -37,7 +37,7 @@ export const authorityName = (authority: Authority): string =>
 /** Tells two policies apart: what one has accepted, another may not. */
 export function policyHash({ authorities, required, signedAs }: TrustPolicy): string {
   const who = authorities
-    .map((one) => (one.type === "key" ? one.key.fingerprint : authorityName(one)))
+    .map((one) => (one.type === "key" ? one.key.fingerprint : JSON.stringify([one.issuer, one.subject])))
     .sort();
   return createHash("sha256")
     .update(JSON.stringify([who, required, signedAs]))

@@ -1,5 +1,6 @@
 import type { Call } from "../base/call.js";
 import type { Descriptor } from "../oci/descriptor.js";
+import type { Digest } from "../oci/digest.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import { type Annotations, claimKeys } from "./claim.js";
@@ -7,6 +8,7 @@ import type { CertificateChecker } from "./endorsement.js";
 import type { TrustPolicy } from "./policy.js";
 import { claimedReference, collect, counterOf, type IndexMemory } from "./policy-verifier.js";
 import { type SignTools, signManifest } from "./sign.js";
+import { isCompanionTag } from "./stored-signature.js";
 
 /** Signs what is found under tags of a repository. */
 export interface Signing extends SignTools {
@@ -34,7 +36,8 @@ export function signingRepository(repository: Repository, signing: Signing): Rep
       ...manifests,
       async write(manifest, call) {
         const { tag, ...rest } = call ?? {};
-        if (tag === undefined) return manifests.write(manifest, call);
+        // What accompanies a manifest is not vouched for by being copied: others have made it.
+        if (tag === undefined || isCompanionTag(tag)) return manifests.write(manifest, call);
         await manifests.write(manifest, rest);
         await signTagged(repository, { subject: manifest.descriptor, tag }, { ...signing, ...rest });
         await manifests.write(manifest, call);
@@ -57,13 +60,17 @@ export async function signTagged(
   );
 }
 
-/** Signs an index that is as it was, so that its age starts again. */
+/**
+ * Signs an index that is as it was, so that its age starts again.
+ * @param digest of what was read: what the tag names by now is another's to vouch for
+ */
 export async function renewIndex(
   repository: Repository,
+  digest: Digest,
   { signal, report, ...signing }: Signing & Call,
 ): Promise<void> {
   const { tag } = signing.ordered;
-  const subject = await repository.manifests.stat(tag, { signal, report });
+  const subject = await repository.manifests.stat(digest, { signal, report });
   if (subject !== undefined) await signTagged(repository, { subject, tag }, { ...signing, signal, report });
 }
 

@@ -43,9 +43,12 @@ export function createCertificateChecker(
   };
 }
 
-/** When the log took it in: what is checked to be within the life of the certificate. */
+/** When the log took it in, where it has signed that it did then: a proof of inclusion has no time in it. */
 function timeOf({ verificationMaterial }: Bundle): Date | undefined {
-  const seconds = Number(verificationMaterial.tlogEntries[0]?.integratedTime ?? 0);
+  const entry = verificationMaterial.tlogEntries.find(
+    ({ inclusionPromise }) => inclusionPromise !== undefined,
+  );
+  const seconds = Number(entry?.integratedTime ?? 0);
   return seconds > 0 ? new Date(seconds * 1000) : undefined;
 }
 

@@ -54,6 +54,9 @@ export function openIndexMemory(root: string, { report }: { report?: Report | un
     },
     async write(repository, counter) {
       const path = pathOf(repository);
+      // Another process may have seen a newer one meanwhile.
+      const seen = Number((await readText(path)) ?? 0);
+      if (seen >= counter) return;
       await kept(path, report, () => writeAtomically(path, `${counter}\n`, { sync: true }));
     },
   };
