@@ -10,10 +10,9 @@ import { platformOf } from "../image/compose.js";
 import { defaultMaxLayers } from "../image/layer-cap.js";
 import { rebasePackages } from "../image/rebase.js";
 import type { Workers } from "../io/workers/pool.js";
-import { demandManifest } from "../oci/copy.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
-import type { PlannedPackage, PushPlan } from "../push/plan.js";
+import type { PushPlan } from "../push/plan.js";
 import { pushImages } from "../push/push-images.js";
 import type { RecipeFacts } from "../push/recipe.js";
 import { nameOf, type PackageName, type PushResult, runPush } from "../push/run.js";
@@ -29,7 +28,7 @@ import { configuredInspections } from "./inspections.js";
 import { createLayerTools } from "./layer-tools.js";
 import { factsInPrefix } from "./known-facts.js";
 import type { Registries } from "./registries.js";
-import { attachImageSbom, attachPackageSbom, type SbomMaking, sbomTime } from "./sbom-making.js";
+import { attachImageSbom, attachPackageSboms, type SbomMaking, sbomTime } from "./sbom-making.js";
 import { timeOf } from "./source-date.js";
 
 /** What a push to a registry does besides. */
@@ -112,47 +111,31 @@ export async function pushAsImages(
     ...result.failed,
     ...(rebased?.failed ?? []).map(({ spec, failure }) => ({ ...nameOf(spec), failure })),
   ];
-  const broken = new Set(failed.map(({ hash }) => hash));
   const bills =
     options.sbom === true
       ? { ...call, format: options.sbomFormat ?? "spdx", created: sbomTime(context) }
       : undefined;
-  const sboms: PackageName[] = [];
-  if (bills !== undefined)
-    await mapLimited(
-      plan.packages.filter(({ spec }) => !broken.has(spec.hash)),
-      jobs,
-      billPackage(bills),
-    );
+  const factsAt = async (prefix: string | undefined): Promise<KnownFacts> =>
+    prefix === undefined ? noFacts : factsInPrefix(locate(prefix));
+  const factsOf = ({ hash }: { readonly hash: DagHash }): Promise<KnownFacts> =>
+    factsAt(packing.prefixOf(hash));
+  const sboms =
+    bills === undefined
+      ? undefined
+      : await attachPackageSboms(repository, [...result.pushed, ...result.present], {
+          ...bills,
+          graph,
+          jobs,
+          factsOf,
+        });
+  failed.push(...(sboms?.failed ?? []));
   return {
     ...result,
     failed,
-    sboms,
+    sboms: sboms?.attached,
     rebased: (rebased?.rebased ?? []).map(({ spec }) => nameOf(spec)),
     image: tag === undefined || failed.length > 0 ? undefined : await pushImage(tag),
   };
-
-  /** What was there already gets one, too, where it has none: a push that was cut short may have left it so. */
-  function billPackage(tools: NonNullable<typeof bills>) {
-    return async ({ spec, prefix, tag }: PlannedPackage): Promise<void> => {
-      try {
-        const { descriptor } = await demandManifest(repository, tag, call);
-        const outcome = await attachPackageSbom(
-          repository,
-          { subject: descriptor, spec, graph },
-          { ...tools, factsOf: () => factsAt(prefix) },
-        );
-        if (outcome === "attached") sboms.push(nameOf(spec));
-      } catch (error) {
-        if (!(error instanceof Failure) || error.kind === "interrupted") throw error;
-        failed.push({ ...nameOf(spec), failure: error.toJSON() });
-      }
-    };
-  }
-
-  async function factsAt(prefix: string | undefined): Promise<KnownFacts> {
-    return prefix === undefined ? noFacts : factsInPrefix(locate(prefix));
-  }
 
   async function pushImage(name: Tag): Promise<NonNullable<PushedImages["image"]>> {
     const entries = await mapLimited(roots, jobs, (hash) => readRoot(nodeOf(graph, hash)));
@@ -164,10 +147,8 @@ export async function pushAsImages(
       title: name,
     });
     await writeImage(made.image, repository, { ...call, tag: name });
-    if (bills !== undefined) {
-      const factsOf = ({ spec }: OciEntry): Promise<KnownFacts> => factsAt(packing.prefixOf(spec.hash));
-      await attachImageSbom(repository, made, { ...bills, tag: name, factsOf });
-    }
+    if (bills !== undefined)
+      await attachImageSbom(repository, made, { ...bills, tag: name, factsOf: ({ spec }) => factsOf(spec) });
     const { digest } = made.image.manifest.descriptor;
     return { tag: name, digest, layers: made.image.layers.length };
   }

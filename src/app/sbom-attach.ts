@@ -10,7 +10,7 @@ import { openContext, type StowageOptions } from "./context.js";
 import { factsInLayer } from "./known-facts.js";
 import { type NamedPackages, namedPackages } from "./named-packages.js";
 import { openRegistries } from "./registries.js";
-import { attachPackageSbom, type FactsReader, sbomTime } from "./sbom-making.js";
+import { attachPackageSbom, sbomTime } from "./sbom-making.js";
 
 export interface AttachSbomsOptions extends NamedPackages, StowageOptions {
   /** `spdx` by default. */
@@ -79,11 +79,11 @@ export async function attachSboms(
           subject: tag,
         });
       const { manifest, spec, graph } = entry;
-      const factsOf: FactsReader = async () => (readLayers ? await factsInLayer(entry, call) : noFacts);
+      const facts = async () => (readLayers ? await factsInLayer(entry, call) : noFacts);
       const outcome = await attachPackageSbom(
         attached,
-        { subject: manifest.descriptor, spec, graph },
-        { ...call, format, factsOf, created: sbomTime(context), force },
+        { subject: manifest.descriptor, spec, graph, facts },
+        { ...call, format, created: sbomTime(context), force },
       );
       done[outcome].push({ tag, digest: manifest.descriptor.digest });
       call.report?.({ type: "finished", task, outcome });

@@ -1,7 +1,9 @@
 import type { Call } from "../base/call.js";
+import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import type { OciEntry } from "../buildcache/entry.js";
 import { baseAnnotations, type BaseImage } from "../image/base-image.js";
+import { demandManifest } from "../oci/copy.js";
 import type { Descriptor } from "../oci/descriptor.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
@@ -9,7 +11,9 @@ import { attachSbom, listSboms } from "../sbom/attached-sbom.js";
 import { imageBill, packageBill } from "../sbom/bill.js";
 import { type KnownFacts, knownToAny } from "../sbom/facts.js";
 import { encodeSbom, type SbomFormat } from "../sbom/sbom.js";
+import { type FailedPackage, nameOf, type PackageName, type PresentPackage } from "../push/run.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
+import { nodeOf } from "../spec/graph.js";
 import { claimedReference } from "../trust/policy-verifier.js";
 import type { Context } from "./context.js";
 import type { Built } from "./image-making.js";
@@ -23,13 +27,9 @@ export interface SbomMaking {
   readonly sbomFormat?: SbomFormat | undefined;
 }
 
-/** What is known of a package's sources. */
-export type FactsReader = (spec: ConcreteSpec) => Promise<KnownFacts>;
-
 /** What all documents are made with. */
 export interface SbomTools extends Call {
   readonly format: SbomFormat;
-  readonly factsOf: FactsReader;
   /** `SOURCE_DATE_EPOCH`, which goes before what documents say. */
   readonly created: string | undefined;
 }
@@ -42,17 +42,19 @@ export interface PackageImage {
   readonly subject: Descriptor;
   readonly spec: ConcreteSpec;
   readonly graph: SpecGraph;
+  /** What is known of where it comes from; asked only where a bill is made. */
+  readonly facts: () => Promise<KnownFacts>;
 }
 
 /** Attaches its bill to a package's manifest, unless it has one in that format. */
 export async function attachPackageSbom(
   repository: Repository,
-  { subject, spec, graph }: PackageImage,
-  { format, factsOf, created, force = false, ...call }: SbomTools & { readonly force?: boolean | undefined },
+  { subject, spec, graph, facts: read }: PackageImage,
+  { format, created, force = false, ...call }: SbomTools & { readonly force?: boolean | undefined },
 ): Promise<"attached" | "present"> {
   if (!force && (await listSboms(repository, subject.digest, { ...call, format })).length > 0)
     return "present";
-  const facts = await factsOf(spec);
+  const facts = await read();
   const time = created ?? facts.created;
   const bill = packageBill(graph, spec.hash, { facts: facts.of, created: time });
   const title = `${spec.name}-${spec.version}-${spec.hash}${extensions[format]}`;
@@ -64,6 +66,40 @@ export async function attachPackageSbom(
     created: time,
   });
   return "attached";
+}
+
+/**
+ * Attaches their bills to packages that a push has left in a mirror: also to those that were there, as a push that was
+ * cut short may have left them without.
+ */
+export async function attachPackageSboms(
+  repository: Repository,
+  packages: readonly PresentPackage[],
+  {
+    graph,
+    jobs,
+    factsOf,
+    ...tools
+  }: SbomTools & {
+    readonly graph: SpecGraph;
+    readonly jobs: number;
+    readonly factsOf: (spec: ConcreteSpec) => Promise<KnownFacts>;
+  },
+): Promise<{ readonly attached: readonly PackageName[]; readonly failed: readonly FailedPackage[] }> {
+  const attached: PackageName[] = [];
+  const failed: FailedPackage[] = [];
+  await mapLimited(packages, jobs, async ({ hash, tag }) => {
+    const spec = nodeOf(graph, hash);
+    try {
+      const subject = (await demandManifest(repository, tag, tools)).descriptor;
+      const image = { subject, spec, graph, facts: () => factsOf(spec) };
+      if ((await attachPackageSbom(repository, image, tools)) === "attached") attached.push(nameOf(spec));
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind === "interrupted") throw error;
+      failed.push({ ...nameOf(spec), failure: error.toJSON() });
+    }
+  });
+  return { attached, failed };
 }
 
 /** Documents read at once: each takes some requests. */
@@ -79,7 +115,7 @@ export async function attachImageSbom(
     factsOf,
     created,
     ...call
-  }: Omit<SbomTools, "factsOf"> & {
+  }: SbomTools & {
     readonly tag: Tag;
     readonly factsOf: (entry: OciEntry) => Promise<KnownFacts>;
   },
