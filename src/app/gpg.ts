@@ -12,6 +12,9 @@ export function gpgOf({ env, home, spack }: Context): Gpg {
   return { home: named || own, env };
 }
 
-/** Verifies clearsigned documents by the keys that are trusted here: in `--keyring`, else in Spack's. */
-export const openDocumentVerifier = (context: Context): DocumentVerifier & AsyncDisposable =>
-  openVerifier(gpgOf(context), { clock: systemClock, keyring: context.keyring });
+/** Verifies clearsigned documents by the keys that are trusted here: in `--keyring`, in that of a policy, in Spack's. */
+export const openDocumentVerifier = (
+  context: Context,
+  keyring?: string | undefined,
+): DocumentVerifier & AsyncDisposable =>
+  openVerifier(gpgOf(context), { clock: systemClock, keyring: context.keyring ?? keyring });

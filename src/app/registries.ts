@@ -95,9 +95,15 @@ export function openRegistries(context: Context): Registries {
   const client = openConnection(context, logins);
 
   const trust = openTrust(context);
-  const verifier = openDocumentVerifier(context);
-  const openSigned: OpenDocument = async (document, { subject }) =>
-    (await verifier.open(document, { subject, signal: context.signal })).text;
+  /** By their keyrings. */
+  const verifiers = new Map<string | undefined, ReturnType<typeof openDocumentVerifier>>();
+  async function openSigned(mirror: Mirror): Promise<OpenDocument> {
+    const keyring = await trust.keyringOf(mirror);
+    const verifier = verifiers.get(keyring) ?? openDocumentVerifier(context, keyring);
+    verifiers.set(keyring, verifier);
+    return async (document, { subject }) =>
+      (await verifier.open(document, { subject, signal: context.signal })).text;
+  }
 
   /** Whether signatures count; where they should and do not, that is said. */
   function checksSignatures(mirror: Mirror): boolean {
@@ -162,7 +168,7 @@ export function openRegistries(context: Context): Registries {
       const repository = await openRepository(mirror, "fetch");
       if (repository !== undefined) return [ociCache(repository)];
       const store = await openObjectStore(mirror, { direction: "fetch", context, client, logins });
-      const open = checksSignatures(mirror) ? openSigned : undefined;
+      const open = checksSignatures(mirror) ? await openSigned(mirror) : undefined;
       return await openUrlCaches(store, { open, view: connectionOf(mirror, "fetch").view });
     },
     async destination(mirror, options) {
@@ -193,7 +199,7 @@ export function openRegistries(context: Context): Registries {
       return { repository: await guard(openRemoteRepository(where, client)), reference: where };
     },
     async [Symbol.asyncDispose]() {
-      await verifier[Symbol.asyncDispose]();
+      for (const verifier of verifiers.values()) await verifier[Symbol.asyncDispose]();
       await client.close();
     },
   };

@@ -38,6 +38,11 @@ export interface Trust {
   /** A mirror's repository, out of which nothing comes that does not verify, where the mirror is signed. */
   guardMirror(mirror: Mirror, repository: Repository): Promise<Repository>;
   guardImage(repository: Repository): Promise<Repository>;
+  /**
+   * File with the OpenPGP keys of those who sign a mirror of files; undefined: those of Spack's keyring.
+   * @throws Failure `trust.policy-unsupported`
+   */
+  keyringOf(mirror: Mirror): Promise<string | undefined>;
 }
 
 export function openTrust(context: Context): Trust {
@@ -105,6 +110,23 @@ export function openTrust(context: Context): Trust {
         code: "trust.policy-missing",
         subject: mirror.name,
         hint: `Say it in trust.yaml: {trust: {mirrors: {${mirror.name}: {keys: [FILE.pub]}}}}; --no-check-signature goes without.`,
+      });
+    },
+    async keyringOf({ name }) {
+      const rule = mirrorRule(await section(), name, variables);
+      if (rule === undefined) return undefined;
+      const { keyring, keys, identities, required, maxAge, origin } = rule;
+      if (
+        keyring !== undefined &&
+        keys.length + identities.length === 0 &&
+        required === 1 &&
+        maxAge === undefined
+      )
+        return keyring;
+      throw new Failure("unsupported", `${origin} asks of ${name} what a mirror of files does not have`, {
+        code: "trust.policy-unsupported",
+        subject: name,
+        hint: "Packages in files have one OpenPGP signature each: say `keyring: FILE`, and nothing else.",
       });
     },
     async guardImage(repository) {

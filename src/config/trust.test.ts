@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { mergeNodes } from "./merge.js";
 import { nodeAt } from "./node.js";
 import { parseConfig } from "./parse.js";
 import { checkSectionFile } from "./sections.js";
@@ -39,6 +40,21 @@ trust:
     trustedRoot: "/etc/spack/root.json",
   });
   expect(mirrorRule(section, "other", variables)).toBeUndefined();
+});
+
+test("of two scopes each names its files from where it is itself", () => {
+  const at = (file: string, text: string) => {
+    const node = parseConfig(text, { file, scope: file });
+    if (node === undefined) throw new Error("empty");
+    return node;
+  };
+  const low = at("/etc/spack/trust.yaml", "trust: {mirrors: {c: {keys: [a.pub], trusted-root: root.json}}}");
+  const high = at("/proj/trust.yaml", "trust: {mirrors: {c: {keys: [b.pub], keyring: k.gpg}}}");
+  expect(mirrorRule(nodeAt(mergeNodes(low, high), ["trust"]), "c", variables)).toMatchObject({
+    keys: ["/proj/b.pub", "/etc/spack/a.pub"],
+    trustedRoot: "/etc/spack/root.json",
+    keyring: "/proj/k.gpg",
+  });
 });
 
 test("of images, the rule with the longest name counts, by whole parts of it", () => {

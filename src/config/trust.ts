@@ -63,13 +63,9 @@ const lengthOf = (prefix: string): number => (prefix === "*" ? 0 : prefix.length
 function decodeRule(node: ConfigNode, path: string, variables: Variables): TrustRule {
   const { file, line } = node.origin;
   const origin = `${file}:${line}`;
-  const pathOf = (text: string): string =>
-    text.startsWith("env://")
-      ? text
-      : posix.resolve(posix.dirname(file), substitute(text, variables, origin));
   const fileAt = (key: string): string | undefined => {
-    const text = textAt(node, [key]);
-    return text === undefined ? undefined : pathOf(text);
+    const found = nodeAt(node, [key]);
+    return found === undefined ? undefined : pathIn(found, variables);
   };
   const identities = nodeAt(node, ["identities"]);
   const required = nodeAt(node, ["required"]);
@@ -86,16 +82,18 @@ function decodeRule(node: ConfigNode, path: string, variables: Variables): Trust
   };
 }
 
-/** Each is named from the file that names it: the lists of several scopes are one. */
+/** Each is named from the file that names it: what several scopes say is one. */
 function filesAt(node: ConfigNode, key: string, variables: Variables): readonly string[] {
   const list = nodeAt(node, [key]);
   if (list?.type !== "list") return [];
-  return list.items.flatMap((item) => {
-    if (item.type !== "scalar" || typeof item.value !== "string") return [];
-    if (item.value.startsWith("env://")) return [item.value];
-    const { file, line } = item.origin;
-    return [posix.resolve(posix.dirname(file), substitute(item.value, variables, `${file}:${line}`))];
-  });
+  return list.items.flatMap((item) => pathIn(item, variables) ?? []);
+}
+
+function pathIn(node: ConfigNode, variables: Variables): string | undefined {
+  if (node.type !== "scalar" || typeof node.value !== "string") return undefined;
+  if (node.value.startsWith("env://")) return node.value;
+  const { file, line } = node.origin;
+  return posix.resolve(posix.dirname(file), substitute(node.value, variables, `${file}:${line}`));
 }
 
 function decodeIdentity(node: ConfigNode): TrustedIdentity {

@@ -35,5 +35,10 @@ test("what it asks that cannot be checked here is no leave to go on", () => {
     expect(() => decide({ default: [one] }, "a.b/c")).toThrow(
       expect.objectContaining({ code: "trust.policy-unsupported" }),
     );
+  const tagged = { default: accept, transports: { docker: { "a.b/c:1": reject } } };
+  expect(() => decide(tagged, "a.b/c")).toThrow(
+    expect.objectContaining({ code: "trust.policy-unsupported" }),
+  );
+  expect(decide(tagged, "a.b/cd")).toEqual({ type: "accept" });
   expect(() => decide({}, "a.b/c")).toThrow(expect.objectContaining({ code: "oci.document-invalid" }));
 });

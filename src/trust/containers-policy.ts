@@ -42,6 +42,19 @@ export function decideByContainersPolicy(
   const json = parseJson(bytes, subject);
   assertShape(schema, json, subject);
   const docker = json.transports?.["docker"] ?? {};
+  const narrow = Object.keys(docker).find(
+    (one) => one.startsWith(`${image}:`) || one.startsWith(`${image}@`),
+  );
+  if (narrow !== undefined)
+    throw new Failure(
+      "unsupported",
+      `${subject} has rules of their own for ${narrow}, which are not read here`,
+      {
+        code: "trust.policy-unsupported",
+        subject,
+        hint: "Say in trust.yaml, below trust:images, whom to trust for it.",
+      },
+    );
   const scope = scopesOf(image).find((one) => Object.hasOwn(docker, one));
   const requirements = (scope === undefined ? undefined : docker[scope]) ?? json.default;
   if (requirements.length === 0) return { type: "reject" };

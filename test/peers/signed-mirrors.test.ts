@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { install } from "../../src/index.js";
@@ -75,6 +75,19 @@ describe.skipIf(missing !== undefined)("mirrors of files whose packages are sign
       // Signed by the right key, and of another package.
       expect(await damaged(others[0] ?? "")).toBe("buildcache.entry-broken");
       writeFileSync(manifest, text);
+      // The keyring that trust.yaml names counts instead of Spack's, and what files cannot have is not passed over.
+      const folder = join(scratch.path, "scope");
+      mkdirSync(folder);
+      writeFileSync(join(folder, "mirrors.yaml"), JSON.stringify({ mirrors: { f: mirror } }));
+      const asks = async (rule: object): Promise<unknown> => {
+        writeFileSync(join(folder, "trust.yaml"), JSON.stringify({ trust: { mirrors: { f: rule } } }));
+        return refusalOf(install(["zlib"], { ...options("e"), mirror: "f", config: folder }));
+      };
+      const none = join(scratch.path, "none.gpg");
+      expect(await asks({ keyring: none })).toBe("gpg.keyring-missing");
+      expect(await asks({ keys: ["ci.pub"] })).toBe("trust.policy-unsupported");
+      expect(await asks({ keyring, required: 2 })).toBe("trust.policy-unsupported");
+      expect(await asks({ keyring })).toBe("accepted");
       const loud = await install(["zlib"], { ...options("d"), checkSignature: false });
       expect(loud.unchecked).toEqual([mirror]);
     },
