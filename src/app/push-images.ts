@@ -115,10 +115,10 @@ export async function pushAsImages(
     options.sbom === true
       ? { ...call, format: options.sbomFormat ?? "spdx", created: sbomTime(context) }
       : undefined;
-  const factsAt = async (prefix: string | undefined): Promise<KnownFacts> =>
-    prefix === undefined ? noFacts : factsInPrefix(locate(prefix));
-  const factsOf = ({ hash }: { readonly hash: DagHash }): Promise<KnownFacts> =>
-    factsAt(packing.prefixOf(hash));
+  const factsOf = async ({ hash }: { readonly hash: DagHash }): Promise<KnownFacts> => {
+    const prefix = packing.prefixOf(hash);
+    return prefix === undefined ? noFacts : factsInPrefix(locate(prefix));
+  };
   const sboms =
     bills === undefined
       ? undefined

@@ -243,7 +243,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     path: ["attest"],
-    summary: "sign what is said about packages or images: how they were built, or anything else",
+    summary: "sign how packages were built, or anything else about them",
     load: async () => (await import("./commands/attest.js")).attestCommand,
   },
   {
