@@ -97,7 +97,7 @@ export async function attest(mirrorName: string, options: AttestOptions): Promis
   await using registries = openRegistries(context);
   const repository = await registries.repository(mirror, "push");
   const plain = await registries.repository(mirror, "push", { checked: false });
-  const builds =
+  await using builds =
     options.predicate === undefined && billed === undefined
       ? await openBuilds(context, { ...options, repository })
       : undefined;

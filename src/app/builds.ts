@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Call } from "../base/call.js";
 import type { JsonObject } from "../base/decode.js";
@@ -7,10 +8,13 @@ import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import type { OciEntry } from "../buildcache/entry.js";
 import { packageTag } from "../buildcache/tag.js";
+import { createWorkers } from "../io/workers/pool.js";
 import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 import type { Digest } from "../oci/digest.js";
 import { parseJson } from "../oci/json.js";
 import type { Repository } from "../oci/repository.js";
+import { graphOfDatabase } from "../push/plan.js";
+import { prefixesOf } from "../push/prefixes.js";
 import { buildJob } from "../sbom/build-job.js";
 import { provenance } from "../sbom/provenance.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
@@ -19,14 +23,15 @@ import { formatShort } from "../spec/format-concrete.js";
 import type { Context } from "./context.js";
 import { openInstalled } from "./installed.js";
 import { factsInPrefix } from "./known-facts.js";
+import { createPacker } from "./packer.js";
 
 /** What a store has built itself. */
-export interface Builds {
+export interface Builds extends AsyncDisposable {
   /** Whether it has a package that did not come from a build cache. */
   hasBuilt(hash: DagHash | undefined): boolean;
   /**
-   * How a package was built.
-   * @throws Failure `attest.not-built-here`
+   * How a package was built, of which the mirror must have what is here: its tarball is made again, unless it is known.
+   * @throws Failure `attest.not-built-here`, `attest.content-differs`
    */
   provenanceOf(entry: OciEntry): Promise<JsonObject>;
 }
@@ -63,7 +68,11 @@ export async function openBuilds(
       hint: "Write one that stands for who builds, as in https://example.org/builders/cluster.",
     });
   const { store, root, locate } = await openInstalled(context, sysroot);
-  const { records } = await store.readDatabase(call);
+  const database = await store.readDatabase(call);
+  const { records } = database;
+  const workers = createWorkers({ threads: context.jobs ?? availableParallelism() });
+  const packer = await createPacker(workers, { cacheRoot: context.cacheRoot, locate });
+  const installed = graphOfDatabase(database, []);
   const digests = new Map<DagHash, Promise<Digest | undefined>>();
 
   const prefixOf = (hash: DagHash): string | undefined => {
@@ -80,12 +89,29 @@ export async function openBuilds(
     return known;
   };
 
+  /** The digest of a package's tarball, uncompressed: whoever pushes it has chosen how to compress it. */
+  async function diffIdOf(spec: ConcreteSpec, prefix: string): Promise<Digest> {
+    const request = {
+      hash: spec.hash,
+      subject: formatShort(spec),
+      prefix,
+      storeRoot: root,
+      spackPrefix: context.spack ?? root,
+      prefixes: prefixesOf(installed, spec, (hash) => records.get(hash)?.path),
+    };
+    const known = await packer.recall(request, call);
+    if (known !== undefined) return known.diffId;
+    await using packed = await packer.pack(request, call);
+    return packed.diffId;
+  }
+
   return {
+    [Symbol.asyncDispose]: () => workers[Symbol.asyncDispose](),
     hasBuilt(hash) {
       const prefix = hash === undefined ? undefined : prefixOf(hash);
       return prefix !== undefined && isBuilt(prefix);
     },
-    async provenanceOf({ spec, graph }) {
+    async provenanceOf({ spec, graph, label, diffId }) {
       const prefix = prefixOf(spec.hash);
       if (prefix === undefined || !isBuilt(prefix))
         throw new Failure(
@@ -97,6 +123,12 @@ export async function openBuilds(
             hint: "Run it where the package was built, or give what is to be said: --predicate FILE --type URI.",
           },
         );
+      if ((await diffIdOf(spec, records.get(spec.hash)?.path ?? prefix)) !== diffId)
+        throw new Failure("conflict", `${label} has another ${formatShort(spec)} than was built in ${root}`, {
+          code: "attest.content-differs",
+          subject: formatShort(spec),
+          hint: "Its tarball is not of what is installed here: push it with `stowage buildcache push --force`.",
+        });
       const dependencies = [...graph.nodes.values()].filter(
         ({ hash, external }) => hash !== spec.hash && external === undefined,
       );

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AttestResult, attest, verifyAttestations } from "../../src/app/attest.js";
@@ -189,6 +189,20 @@ test("what was not built here is not attested to have been", async () => {
   await expect(attest(mirror, { ...builder(), ...options(), specs: ["zlib"] })).rejects.toMatchObject({
     code: "attest.builder-unknown",
   });
+});
+
+test("what the mirror has must be what was built here", async () => {
+  const mirror = mirrorAt("other-content");
+  await machine.push(mirror, { specs: ["zlib"], updateIndex: true, compressionLevel: 1 });
+  const asked = { ...builder(), specs: ["zlib"] };
+  expect((await attest(mirror, asked)).failed).toEqual([]);
+  // Somebody else has pushed something else under the same hash.
+  const prefix = machine.locate(`${spackRoot}/linux-x86_64/zlib-1.2.13-7i7xbvpxpadyo4mhvbnuvmj7zam5ay4z`);
+  writeFileSync(join(prefix, "evil"), "evil");
+  await machine.push(mirror, { specs: ["zlib"], only: "package", force: true });
+  rmSync(join(prefix, "evil"));
+  const { failed } = await attest(mirror, asked);
+  expect(failed.map(({ failure }) => failure.code)).toEqual(["attest.content-differs"]);
 });
 
 test("anything else can be said: a file, or the SBOM that is attached", async () => {
