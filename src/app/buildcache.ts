@@ -2,14 +2,17 @@ import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { openIndex } from "../buildcache/index-search.js";
 import { type IndexResult, updateIndex as updateStoredIndex } from "../buildcache/index-update.js";
+import { updateView } from "../buildcache/index-views.js";
 import { publishKeys } from "../buildcache/published-keys.js";
+import type { Mirror } from "../config/mirror.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { createMatcher } from "../spec/matches.js";
 import { parseSpecs } from "../spec/parse-spec.js";
 import { renewIndex } from "../trust/signing-repository.js";
-import { openContext, type StowageOptions } from "./context.js";
+import { type Context, openContext, type StowageOptions } from "./context.js";
+import { environmentGraph } from "./environment-roots.js";
 import { openIndexCopies } from "./index-copies.js";
 import { openRegistries } from "./registries.js";
 import { openSigning, type SigningOptions } from "./signing.js";
@@ -21,6 +24,18 @@ export interface UpdateIndexOptions extends SigningOptions, StowageOptions {
   readonly full?: boolean | undefined;
   /** Make the index of a mirror's keys say which it has, too. */
   readonly keys?: boolean | undefined;
+  /** Write the index of a choice of packages instead. */
+  readonly view?: ViewChoice | undefined;
+}
+
+/** What environments have, of what a mirror has. */
+export interface ViewChoice {
+  /** Its name, else the one that the mirror is configured with. */
+  readonly name?: string | undefined;
+  /** Names or folders; else the active one. */
+  readonly environments?: readonly string[] | undefined;
+  /** What happens to one that is there; without it that is refused. */
+  readonly existing?: "append" | "replace" | undefined;
 }
 
 /** Makes the index of a mirror say what is in it. @throws Failure `mirror.*`, `oci.*` */
@@ -33,15 +48,30 @@ export async function updateIndex(
   const signing =
     (options.sign ?? options.key !== undefined) ? await openSigning(options, { context, mirror }) : undefined;
   await using registries = openRegistries(context);
-  const { cache, type } = await registries.destination(mirror, { signing });
-  const result = await updateStoredIndex(cache, {
+  const run = {
     clock: systemClock,
     random: systemRandom,
     full: options.full,
     jobs: context.jobs,
     signal: context.signal,
     report: context.report,
-  });
+  };
+  const { cache, type } = await registries.destination(mirror, { signing });
+  const { view } = options;
+  if (view !== undefined && type !== "files")
+    throw new Failure("unsupported", `mirror ${mirror.name} holds images, of which there are no views`, {
+      code: "buildcache.view-unsupported",
+      subject: mirror.name,
+      hint: "Views are for mirrors of files. In a registry, give a choice of packages a repository of its own: `stowage buildcache sync`.",
+    });
+  const result =
+    view === undefined
+      ? await updateStoredIndex(cache, run)
+      : await updateView(await registries.files(mirror, "push"), viewName(view, mirror), {
+          ...run,
+          hashes: await hashesOf(view, context),
+          existing: view.existing,
+        });
   if (options.keys && type === "files")
     await publishKeys(await registries.files(mirror, "push"), new Map(), {
       updateIndex: true,
@@ -54,6 +84,27 @@ export async function updateIndex(
       report: context.report,
     });
   return result;
+}
+
+function viewName({ name }: ViewChoice, mirror: Mirror): string {
+  const found = name ?? mirror.push?.view;
+  if (found !== undefined) return found;
+  throw new Failure("usage", "which view is not said", {
+    code: "buildcache.view-unnamed",
+    subject: mirror.name,
+    hint: "Give --name VIEW, or configure it: `stowage mirror set --name VIEW MIRROR`.",
+  });
+}
+
+async function hashesOf({ environments = [] }: ViewChoice, context: Context): Promise<ReadonlySet<DagHash>> {
+  const named = environments.length > 0 ? environments : [context.environment ?? []].flat();
+  if (named.length === 0)
+    throw new Failure("usage", "which packages are meant is not said", {
+      code: "buildcache.view-empty",
+      hint: "Name environments after the mirror, or one by --env.",
+    });
+  const graphs = await Promise.all(named.map((environment) => environmentGraph(environment, context)));
+  return new Set(graphs.flatMap(({ nodes }) => [...nodes.keys()]));
 }
 
 export interface ListOptions extends StowageOptions {

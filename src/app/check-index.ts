@@ -4,14 +4,17 @@ import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
 import { isUrlCache } from "../buildcache/url-cache.js";
+import { connectionOf } from "../config/mirror.js";
 import { writeAtomically } from "../io/disk/atomic.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { openContext, type StowageOptions } from "./context.js";
-import { openRegistries } from "./registries.js";
+import { holdsImages, openRegistries } from "./registries.js";
 
 export interface CheckIndexOptions extends StowageOptions {
   /** Ask for the files of each package, too: several requests for each. */
   readonly blobs?: boolean | undefined;
+  /** A view's index instead of that of all packages; else the one that the mirror is configured with. */
+  readonly view?: string | undefined;
   /** A file to write what was found to, as Spack's does. */
   readonly output?: string | undefined;
 }
@@ -21,7 +24,7 @@ export interface CheckedIndex {
   readonly exists: boolean;
   /** In the index, and not in the mirror. */
   readonly missing: readonly DagHash[];
-  /** In the mirror, and not in the index. */
+  /** In the mirror, and not in the index; none for a view, which is a choice. */
   readonly unindexed: readonly DagHash[];
   /** Packages of which something is gone or damaged; undefined where that was not asked. */
   readonly broken: readonly DagHash[] | undefined;
@@ -31,7 +34,12 @@ export interface CheckedIndex {
 export async function checkIndex(mirrorName: string, options: CheckIndexOptions = {}): Promise<CheckedIndex> {
   const context = await openContext(options);
   const call: Call = { signal: context.signal, report: context.report };
-  const mirror = await context.mirror(mirrorName);
+  const configured = await context.mirror(mirrorName);
+  const fetch = connectionOf(configured, "fetch");
+  const view = options.view ?? fetch.view;
+  // Whether files are there is asked here; who signed them, by who installs.
+  const signed = configured.signed && holdsImages(configured);
+  const mirror = { ...configured, signed, fetch: { ...fetch, view } };
   await using registries = openRegistries(context);
   const missing: DagHash[] = [];
   const unindexed: DagHash[] = [];
@@ -42,7 +50,8 @@ export async function checkIndex(mirrorName: string, options: CheckIndexOptions 
     const present = (await cache.index.read(call))?.index.present;
     exists &&= present !== undefined;
     missing.push(...[...(present ?? [])].filter((hash) => !there.has(hash)));
-    unindexed.push(...[...there.keys()].filter((hash) => present?.has(hash) !== true));
+    if (view === undefined)
+      unindexed.push(...[...there.keys()].filter((hash) => present?.has(hash) !== true));
     if (options.blobs === true) broken.push(...(await brokenIn(cache, there, call)));
   }
   const result = {

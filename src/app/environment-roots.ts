@@ -8,7 +8,7 @@ import { diskFailure, systemCodeOf } from "../io/disk/disk-failure.js";
 import type { SpecGraph } from "../spec/concrete-spec.js";
 import { nodeOf } from "../spec/graph.js";
 import { decodeLockfile } from "../spec/lockfile.js";
-import type { Context } from "./context.js";
+import { type Context, environmentFolder } from "./context.js";
 
 /** What an environment asks for: what its lockfile says, or specs that are still to be chosen for. */
 export interface EnvironmentRoots {
@@ -68,6 +68,18 @@ export async function lockedGraph(file: string, groups?: readonly string[]): Pro
   const { graph, roots } = decodeLockfile(json, file);
   const chosen = roots.filter(({ group }) => groups === undefined || groups.includes(group));
   return { ...graph, roots: [...new Set(chosen.map(({ hash }) => hash))] };
+}
+
+/** What an environment's lockfile tells. @throws Failure `config.environment-missing`, `spec.lockfile-*` */
+export async function environmentGraph(given: string, context: Context): Promise<SpecGraph> {
+  const file = join(environmentFolder(given, context) ?? context.cwd, "spack.lock");
+  const locked = await lockedGraph(file);
+  if (locked !== undefined) return locked;
+  throw new Failure("not-found", `there is no lockfile ${file}`, {
+    code: "config.environment-missing",
+    subject: file,
+    hint: "Name the folder of an environment; `spack concretize` writes its lockfile.",
+  });
 }
 
 /** One item of `specs`: a spec, a matrix, or a group of either. */

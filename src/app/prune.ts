@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import type { BrokenPackage, IndexResult } from "../buildcache/index-update.js";
 import { parseAge, parseKeepList } from "../buildcache/keep-list.js";
@@ -13,8 +13,8 @@ import { systemClock, systemRandom } from "../io/system/clock.js";
 import type { Digest } from "../oci/digest.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import { type Context, environmentFolder, openContext, type StowageOptions } from "./context.js";
-import { lockedGraph } from "./environment-roots.js";
+import { type Context, openContext, type StowageOptions } from "./context.js";
+import { environmentGraph } from "./environment-roots.js";
 import { holdsImages, openRegistries } from "./registries.js";
 import { signingFor, type WriteSigning } from "./signing.js";
 
@@ -146,14 +146,7 @@ async function rootsOf(
   if (keepEnvironments.length === 0 && keepList === undefined) return undefined;
   const roots = new Set<DagHash>();
   for (const given of keepEnvironments) {
-    const file = join(environmentFolder(given, context) ?? context.cwd, "spack.lock");
-    const locked = await lockedGraph(file);
-    if (locked === undefined)
-      throw new Failure("not-found", `there is no lockfile ${file}`, {
-        code: "config.environment-missing",
-        subject: file,
-        hint: "Name the folder of an environment; `spack concretize` writes its lockfile.",
-      });
+    const locked = await environmentGraph(given, context);
     // What a root needs stays, too, where the mirror has that and not the root.
     for (const hash of reached(locked.roots, locked.nodes, { withBuildDependencies })) roots.add(hash);
   }

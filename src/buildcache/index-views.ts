@@ -2,6 +2,7 @@ import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { type BuildcacheIndex, encodeIndex, restrictIndex } from "./index-document.js";
+import { type IndexResult, type UpdateIndexOptions, updateIndex } from "./index-update.js";
 import type { ObjectStore } from "./object-store.js";
 import { urlCache } from "./url-cache.js";
 import { viewOfIndexManifest } from "./url-layout-v3.js";
@@ -50,4 +51,42 @@ export async function viewIndices(
       );
     }
   }
+}
+
+export interface ViewOptions extends UpdateIndexOptions {
+  /** What it shall name, of what there is. */
+  readonly hashes: ReadonlySet<DagHash>;
+  /** What happens to one that is there; without it that is refused. */
+  readonly existing?: "append" | "replace" | undefined;
+}
+
+/**
+ * Writes the index of a choice of packages.
+ * @throws Failure `buildcache.view-exists`, `buildcache.view-invalid`
+ */
+export async function updateView(
+  store: ObjectStore,
+  view: string,
+  { hashes, existing, ...options }: ViewOptions,
+): Promise<IndexResult> {
+  if (view.split("/").some((part) => !/^\w[\w.+-]*$/.test(part)))
+    throw new Failure("usage", `"${view}" is no name of a view`, {
+      code: "buildcache.view-invalid",
+      subject: view,
+      hint: "Write letters, digits, dots and dashes; slashes between them.",
+    });
+  const cache = urlCache(store, { view });
+  if (existing === undefined && (await cache.index.state(options)) !== undefined)
+    throw new Failure("conflict", `${store.label} has a view ${view} already`, {
+      code: "buildcache.view-exists",
+      subject: view,
+      hint: "Give --append to add to it, or --force to replace it.",
+    });
+  // A view is all that tells what it should name: of two who add to it at once, one may be lost, as with Spack's.
+  const known = existing === "append" ? (await cache.index.read(options))?.index.present : undefined;
+  const packages = async (call?: Call): Promise<ReadonlyMap<DagHash, string>> =>
+    new Map(
+      [...(await cache.packages(call))].filter(([hash]) => hashes.has(hash) || known?.has(hash) === true),
+    );
+  return updateIndex({ ...cache, packages }, options);
 }

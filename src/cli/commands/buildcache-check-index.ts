@@ -1,5 +1,5 @@
 import { checkIndex } from "../../app/check-index.js";
-import { type CommandDefinition, examples, refuse, repeatable } from "../command.js";
+import { type CommandDefinition, examples, repeatable } from "../command.js";
 
 export const buildcacheCheckIndex: CommandDefinition = {
   define(command) {
@@ -13,10 +13,8 @@ export const buildcacheCheckIndex: CommandDefinition = {
           "all",
         ]),
       )
+      .option("-n, --name <view>", "look at a view's index instead of that of all packages")
       .option("-o, --output <file>", "write what was found there, as JSON");
-    refuse(command, [
-      ["-n, --name <view>", "give the mirror the view: `stowage mirror set --name VIEW NAME`"],
-    ]);
     examples(command, [
       ["stowage buildcache check-index cache", "exit code 1 where the index is not right"],
       ["stowage buildcache check-index --verify blobs cache", "and the files of all packages"],
@@ -27,6 +25,7 @@ export const buildcacheCheckIndex: CommandDefinition = {
     const result = await checkIndex(given.argument(0), {
       ...options,
       blobs: verify.includes("blobs") || verify.includes("all"),
+      view: given.text("name"),
       output: given.text("output"),
     });
     const { mirror, exists, missing, unindexed, broken } = result;
