@@ -60,7 +60,8 @@ export function createRootResolver(
         seen.push(offered);
       } catch (error) {
         // A mirror without index is a failure only where no other has an answer.
-        if (!(error instanceof Failure) || error.code !== "buildcache.index-missing") throw error;
+        if (!(error instanceof Failure)) throw error;
+        if (error.code !== "buildcache.index-missing") throw amongOthers(error, caches);
         failed ??= error;
       }
     }
@@ -71,10 +72,18 @@ export function createRootResolver(
 
   async function ofDigits(digits: string): Promise<EntryRequest> {
     const found = new Map<DagHash, string>();
+    let failed: Failure | undefined;
     for (const cache of caches)
-      for (const [hash, name] of await cache.packages(call))
-        if (hash.startsWith(digits)) found.set(hash, name);
+      try {
+        for (const [hash, name] of await cache.packages(call))
+          if (hash.startsWith(digits)) found.set(hash, name);
+      } catch (error) {
+        // A hash is the same package everywhere: who has it answers for who cannot be asked.
+        if (!(error instanceof Failure) || error.kind !== "unavailable") throw error;
+        failed ??= error;
+      }
     const [only, ...others] = found.keys();
+    if (only === undefined && failed !== undefined) throw amongOthers(failed, caches);
     if (only === undefined)
       throw new Failure("not-found", `no package in ${where} has a hash that begins with ${digits}`, {
         code: "spec.no-match",
@@ -97,6 +106,20 @@ export function createRootResolver(
     },
   };
 }
+
+/**
+ * Which package is the best is not known while one of several mirrors cannot be asked: that is said, and how to do
+ * without it.
+ */
+const amongOthers = (failure: Failure, { length }: readonly BuildCache[]): Failure =>
+  length < 2 || failure.kind !== "unavailable"
+    ? failure
+    : new Failure(failure.kind, failure.message, {
+        code: failure.code,
+        subject: failure.subject,
+        hint: "It may have a better match than the other mirrors: try again, or use only one with --mirror NAME.",
+        cause: failure,
+      });
 
 /**
  * What the indices of build caches offer together.

@@ -21,7 +21,13 @@ export interface Asked {
 export function noMatch(text: string, { graphs, where, hint }: Asked): Failure {
   const query = parseSpec(text);
   const found = graphs.map(({ graph, ...choice }) => explain(graph, query, { ...choice, limit: shown }));
-  const nearest = found.flatMap((one) => one.nearest).slice(0, shown);
+  const nearest = found
+    .flatMap((one) => one.nearest)
+    // Of hashes none is nearer than others.
+    .filter(
+      ({ differences }) => query.name !== undefined || differences.every(({ about }) => about !== "hash"),
+    )
+    .slice(0, shown);
   const names = [...new Set(found.flatMap(({ similarNames }) => similarNames))].slice(0, shown);
   return new Failure("not-found", `no package in ${where} matches ${text}`, {
     code: "spec.no-match",

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { createSecureContext } from "node:tls";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { freeBytesAt } from "../io/disk/place.js";
@@ -110,10 +111,11 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
 
 /**
  * Reads everything below a root that no process serves, and tells what is broken.
- * @throws Failure `server.root-in-use`
+ * @throws Failure `server.root-missing`, `server.root-in-use`
  */
 export async function checkRegistry(root: string, options: CheckOptions = {}): Promise<StorageReport> {
   const dropped: StorageReport["problems"][number][] = [];
+  demandRoot(root);
   const storage = await openRoot(root, (error) =>
     dropped.push({ repository: root, problem: error instanceof Error ? error.message : String(error) }),
   );
@@ -127,15 +129,26 @@ export async function checkRegistry(root: string, options: CheckOptions = {}): P
 
 /**
  * Removes blobs that no manifest refers to, and uploads that nobody finished, from a root that no process serves.
- * @throws Failure `server.root-in-use`, `server.manifest-broken`
+ * @throws Failure `server.root-missing`, `server.root-in-use`, `server.manifest-broken`
  */
 export async function collectRegistry(root: string, options: CollectOptions = {}): Promise<Swept> {
+  demandRoot(root);
   const storage = await openRoot(root, () => {});
   try {
     return await collectFrom(storage, options);
   } finally {
     await storage.close();
   }
+}
+
+/** What is looked into is not made: a mistyped root would be found to be in order. */
+function demandRoot(root: string): void {
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new Failure("not-found", `there is no registry at ${root}`, {
+    code: "server.root-missing",
+    subject: root,
+    hint: "Name the folder that `stowage serve --root` was given.",
+  });
 }
 
 async function openRoot(root: string, onError: (error: unknown) => void): Promise<Storage> {
@@ -166,7 +179,22 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): { cert: string; key: string }
       code: "server.tls-incomplete",
       hint: "Give both --tls-cert and --tls-key.",
     });
-  return { cert: textOfFile(tlsCert), key: textOfFile(tlsKey) };
+  const pair = { cert: textOfFile(tlsCert), key: textOfFile(tlsKey) };
+  try {
+    createSecureContext(pair);
+  } catch (cause) {
+    throw new Failure(
+      "usage",
+      `cannot serve HTTPS with ${tlsCert} and ${tlsKey}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        code: "server.tls-invalid",
+        subject: tlsCert,
+        hint: "Give a certificate and the key that belongs to it, both as PEM, the key without a passphrase.",
+        cause,
+      },
+    );
+  }
+  return pair;
 }
 
 function accessOf({ htpasswd, token, anonymousPull, readOnly }: ServeOptions): Access {

@@ -63,13 +63,16 @@ export function givenOf(command: Command, options: Readonly<Record<string, unkno
       if (value === undefined) return undefined;
       const number = Number(value);
       if (Number.isSafeInteger(number) && number >= least && value.trim() !== "") return number;
-      throw new Failure("usage", `--${option} is "${value}"`, {
+      throw new Failure("usage", `--${written(option)} is "${value}"`, {
         code: "cli.usage",
         hint: `It takes a whole number of ${least} or more.`,
       });
     },
   };
 }
+
+/** An option as it is given: `--max-layers`. */
+const written = (option: string): string => option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** How a word begins that says more of the spec before it. */
 const goesOn = /^([+~%^@-]|[\w-]+:?==?)/;

@@ -43,7 +43,10 @@ export async function readBaseImage(
     throw new Failure("not-found", `there is no base image ${label}`, {
       code: "image.base-missing",
       subject: label,
-      hint: "Check the name and tag; a private image needs `stowage login` or `docker login`.",
+      hint:
+        repository.registry === repository.label
+          ? await tagsHint(repository, call)
+          : "Check the name and tag; a private image needs `stowage login` or `docker login`.",
     });
   };
   let manifest = await read(wanted);
@@ -71,6 +74,13 @@ export async function readBaseImage(
   const base = { label, repository, manifest, config, layers };
   assertPlatform(base, { os, architecture });
   return base;
+}
+
+/** What a layout on disk has instead. */
+async function tagsHint(repository: Repository, call: Call): Promise<string> {
+  const tags: string[] = [];
+  for await (const tag of repository.tags(call)) if (tags.length < 5) tags.push(tag);
+  return `Name a tag, as in ${repository.label}:${tags[0] ?? "TAG"}; it has ${tags.join(", ") || "none"}.`;
 }
 
 /** Brings a base image's layers into the repository that needs them; what is there already is not sent. */

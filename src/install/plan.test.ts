@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import type { Call } from "../base/call.js";
 import { Failure } from "../base/failure.js";
+import type { Report } from "../base/progress.js";
 import type { Entry, PackageSource } from "../buildcache/source.js";
 import { digestOf } from "../oci/digest.js";
 import { nodeOf, subgraph } from "../spec/graph.js";
@@ -52,15 +54,18 @@ function sourceOf(names: readonly string[], all = graph): PackageSource {
   };
 }
 
-const plan = (request: Partial<InstallRequest> = {}) =>
-  planInstall({
-    roots: [{ hash: rootHash }],
-    sources: [sourceOf(["app", "libpng", "zlib"])],
-    database: emptyDatabase(),
-    layout: layoutOf("/store"),
-    host,
-    ...request,
-  });
+const plan = (request: Partial<InstallRequest> = {}, call?: Call) =>
+  planInstall(
+    {
+      roots: [{ hash: rootHash }],
+      sources: [sourceOf(["app", "libpng", "zlib"])],
+      database: emptyDatabase(),
+      layout: layoutOf("/store"),
+      host,
+      ...request,
+    },
+    call,
+  );
 const codes = (problems: readonly Failure[]) => problems.map(({ code }) => code);
 
 test("a plan has all that the roots need, dependencies first, each from the first mirror that has it", async () => {
@@ -105,12 +110,20 @@ test("packages that no mirror has are named, all of them", async () => {
   expect(problems[0]?.message).toMatch(/2 packages .*mirror of app.*zlib@1.0.*libpng@1.0/);
 });
 
-test("a mirror that cannot answer is only told where no other can", async () => {
+test("a mirror that cannot answer is asked once, warned of, and a failure only where no other can", async () => {
+  let asked = 0;
   const broken: PackageSource = {
     label: "broken",
-    resolve: () => Promise.reject(new Failure("unavailable", "broken", { code: "http.unavailable" })),
+    resolve() {
+      asked++;
+      return Promise.reject(new Failure("unavailable", "no answer", { code: "http.unavailable" }));
+    },
   };
-  expect((await plan({ sources: [broken, sourceOf(["app", "libpng", "zlib"])] })).problems).toEqual([]);
+  const notes: string[] = [];
+  const report: Report = (event) => event.type === "note" && notes.push(event.message);
+  const sources = [broken, sourceOf(["app", "libpng", "zlib"])];
+  expect((await plan({ sources }, { report })).problems).toEqual([]);
+  expect([asked, notes]).toEqual([1, ["asking the other mirrors, not broken: no answer"]]);
   await expect(plan({ sources: [broken, sourceOf(["app"])] })).rejects.toMatchObject({
     code: "http.unavailable",
   });

@@ -163,14 +163,30 @@ function withoutBroken(packages: readonly PlannedPackage[], missing: EntryReques
  * The first mirror that has a package answers. What one of them cannot say is only a failure if no other has it.
  */
 export function createLookup(sources: readonly PackageSource[]) {
+  // Who did not answer is not asked for the next package: each would wait for it anew.
+  const silent = new Map<PackageSource, Failure>();
   return async (request: EntryRequest, call: Call | undefined): Promise<Entry | undefined> => {
     let failed: unknown;
     for (const source of sources) {
+      const before = silent.get(source);
+      if (before !== undefined) {
+        failed ??= before;
+        continue;
+      }
       try {
         const entry = await source.resolve(request, call);
         if (entry !== undefined) return entry;
       } catch (error) {
         checkInterrupted(call);
+        if (error instanceof Failure && error.kind === "unavailable" && !silent.has(source)) {
+          silent.set(source, error);
+          if (sources.length > 1)
+            call?.report?.({
+              type: "note",
+              level: "warning",
+              message: `asking the other mirrors, not ${source.label}: ${error.message}`,
+            });
+        }
         failed ??= error;
       }
     }

@@ -2,6 +2,7 @@ import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
+import { formatShort } from "../spec/format-concrete.js";
 import { type Database, type InstallRecord, refCountsOf } from "../store/database.js";
 import type { Store } from "../store/store.js";
 import { aliasOf } from "./alias.js";
@@ -10,7 +11,7 @@ export interface UninstallPlan {
   /** What goes, dependents first. */
   readonly removed: readonly InstallRecord[];
   /** Installed packages that need what goes, and keep it from going. */
-  readonly protectedBy: ReadonlyMap<DagHash, readonly ConcreteSpec[]>;
+  readonly protectedBy: ReadonlyMap<ConcreteSpec, readonly ConcreteSpec[]>;
   /** They go all the same, and what needs them breaks. */
   readonly force: boolean;
 }
@@ -31,11 +32,12 @@ export function planUninstall(
   const users = usersOf(records);
   const removed = new Set(hashes);
   if (dependents) for (const hash of removed) for (const user of users.get(hash) ?? []) removed.add(user);
-  const protectedBy = new Map<DagHash, ConcreteSpec[]>();
+  const protectedBy = new Map<ConcreteSpec, ConcreteSpec[]>();
   for (const hash of removed) {
     const kept = (users.get(hash) ?? []).filter((user) => !removed.has(user));
     const specs = kept.flatMap((user) => records.get(user)?.spec ?? []);
-    if (specs.length > 0) protectedBy.set(hash, specs);
+    const spec = records.get(hash)?.spec;
+    if (spec !== undefined && specs.length > 0) protectedBy.set(spec, specs);
   }
   const order = dependentsFirst([...removed], users);
   return { removed: order.flatMap((hash) => records.get(hash) ?? []), protectedBy, force };
@@ -132,14 +134,14 @@ function withoutRecords(database: Database, removed: ReadonlySet<DagHash>): Data
 function assertUnneeded({ protectedBy, force }: UninstallPlan): void {
   const [first] = protectedBy;
   if (first === undefined || force) return;
-  const [hash, users] = first;
+  const [needed, users] = first;
   const more = protectedBy.size > 1 ? `; ${protectedBy.size - 1} more are needed` : "";
   throw new Failure(
     "conflict",
-    `/${hash.slice(0, 7)} is needed by ${users.map(({ name, version, hash: user }) => `${name}@${version}/${user.slice(0, 7)}`).join(", ")}${more}`,
+    `${formatShort(needed)} is needed by ${users.map(formatShort).join(", ")}${more}`,
     {
       code: "store.needed",
-      subject: hash,
+      subject: needed.hash,
       hint: "Give --dependents to remove what needs it as well, or --force to break it.",
     },
   );

@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CliResult } from "../support/cli.js";
 import { stowage as runCli } from "../support/cli.js";
-import { scratchDirectory, spackRoot, unpackStore } from "../support/fixtures.js";
+import { scratchDirectory, shared, spackRoot, unpackStore } from "../support/fixtures.js";
 import { startRegistry, type TestRegistry } from "../support/registry.js";
 
 const scratch = scratchDirectory();
 const machine = join(scratch.path, "machine");
 const home = join(scratch.path, "home");
+const baseLayout = join(shared, "oci/base");
 let registry: TestRegistry;
 let mirror = "";
 
@@ -92,6 +93,24 @@ describe("bad input is refused by name, with a hint, and leaves nothing behind",
     expectNothingIn(freshRoot("far"));
   });
 
+  test("an unreachable registry beside one that answers: by name nothing is chosen, by hash there is nothing to choose", async () => {
+    const own = join(scratch.path, "two-mirrors");
+    mkdirSync(own);
+    writeFileSync(
+      join(own, "mirrors.yaml"),
+      `mirrors:\n  gone: {url: "oci+http://127.0.0.1:1/x", signed: false}\n  main: {url: "${mirror}", signed: false}\n`,
+    );
+    const install = ["-C", own, "install", "--store", freshRoot("far"), "--dry-run"];
+    const failure = await failing(...install, "libgreet");
+    expect(failure).toMatchObject({ exit: 5, hint: expect.stringContaining("--mirror NAME") });
+    const index = (await stowage("find", "--store", spackRoot, "--sysroot", machine, "--json")).json() as {
+      packages: { name: string; hash: string }[];
+    };
+    const hash = index.packages.find(({ name }) => name === "libgreet")?.hash ?? "";
+    for (const digits of [hash, hash.slice(0, 7)])
+      expect(await stowage(...install, `/${digits}`)).toMatchObject({ code: 0 });
+  });
+
   test("a spec that no mirror has", async () => {
     const failure = await failing("install", "--store", freshRoot("none"), "--mirror", mirror, "emacs");
     expect(failure).toMatchObject({ exit: 3, code: "spec.no-match", hint: expect.any(String) });
@@ -114,6 +133,9 @@ describe("bad input is refused by name, with a hint, and leaves nothing behind",
   test("a spec that nothing installed matches", async () => {
     const failure = await failing(...pushing, mirror, "emacs");
     expect(failure).toMatchObject({ exit: 3, code: "spec.no-match" });
+    // To a hash no other is near.
+    const hint = expect.not.stringContaining("Nearest");
+    expect(await failing(...pushing, mirror, "/aaaaaaa")).toMatchObject({ exit: 3, hint });
   });
 
   test("a spec that is none", async () => {
@@ -126,6 +148,49 @@ describe("bad input is refused by name, with a hint, and leaves nothing behind",
     const failure = await failing(...pushing, mirror, "@1:");
     expect(failure).toMatchObject({ exit: 2, code: "spec.ambiguous" });
     expect(failure.hint).toContain("zlib@1.2.13/7i7xbvp");
+  });
+
+  test("a number that is none, a working directory that is relative", async () => {
+    const push = await failing(...pushing, "--max-layers", "x", mirror, "greet");
+    expect(push).toMatchObject({ exit: 2, message: '--max-layers is "x"' });
+    const image = await failing("image", mirror, "greet", "--tag", "t", "--workdir", "home");
+    expect(image).toMatchObject({ exit: 2, message: expect.stringContaining("no absolute path") });
+  });
+
+  test("a base image of a layout, without its tag", async () => {
+    const failure = await failing(...pushing, "--base-image", `oci:${baseLayout}`, mirror, "greet");
+    expect(failure).toMatchObject({
+      exit: 3,
+      code: "image.base-missing",
+      hint: `Name a tag, as in oci:${baseLayout}:12; it has 12.`,
+    });
+  });
+
+  test("a registry to check that is not there, a key that is none, mending what is not checked", async () => {
+    const missing = freshRoot("no-registry");
+    for (const what of ["--fsck", "--gc"])
+      expect(await failing("serve", "--root", missing, what)).toMatchObject({
+        exit: 3,
+        code: "server.root-missing",
+      });
+    expect(existsSync(missing)).toBe(false);
+    const key = join(scratch.path, "no.key");
+    writeFileSync(key, "no key");
+    expect(await failing("serve", "--tls-cert", key, "--tls-key", key)).toMatchObject({
+      exit: 2,
+      code: "server.tls-invalid",
+    });
+    expect(await failing("serve", "--root", missing, "--repair")).toMatchObject({ exit: 2 });
+    expect(await failing("serve", "--root", missing, "--gc-grace", "1")).toMatchObject({ exit: 2 });
+  });
+
+  test("a package that another needs", async () => {
+    const root = freshRoot("needed");
+    const installed = await stowage("install", "--no-cache", "--store", root, "--mirror", mirror, "greet");
+    expect(installed, installed.stderr).toMatchObject({ code: 0 });
+    const failure = await failing("uninstall", "--store", root, "zlib");
+    expect(failure).toMatchObject({ exit: 7, code: "store.needed" });
+    expect(failure.message).toMatch(/^zlib@1\.2\.13\/7i7xbvp is needed by libgreet@/);
   });
 
   test("a mirror that is not configured", async () => {

@@ -70,7 +70,7 @@ export const imageCommand: CommandDefinition = {
         entrypoint: words(given, "entrypoint"),
         cmd: words(given, "cmd"),
         user: given.text("user"),
-        workingDirectory: given.text("workdir"),
+        workingDirectory: directory(given.text("workdir")),
         labels: Object.fromEntries(given.texts("label").map(label)),
       },
     });
@@ -134,6 +134,15 @@ function words(given: Given, option: string): readonly string[] | undefined {
   throw new Failure("usage", `--${option} is "${text}", which is no list of words`, {
     code: "cli.usage",
     hint: 'Write "program argument" or ["program", "argument"].',
+  });
+}
+
+/** No container starts in a relative one (runtime-spec 1.2, config.md, `cwd`). */
+function directory(text: string | undefined): string | undefined {
+  if (text === undefined || text.startsWith("/")) return text;
+  throw new Failure("usage", `--workdir is "${text}", which is no absolute path`, {
+    code: "cli.usage",
+    hint: "Write it from / on: /home/me.",
   });
 }
 

@@ -31,6 +31,15 @@ export const serveCommand: CommandDefinition = {
     const { given } = call;
     if (given.flag("fsck") === true) return check(call);
     if (given.flag("gc") === true) return collect(call);
+    for (const [option, of] of [
+      ["repair", "fsck"],
+      ["gcGrace", "gc"],
+    ] as const)
+      if (given.flag(option) === true || given.text(option) !== undefined)
+        throw new Failure("usage", `this is told of --${of}, which was not given`, {
+          code: "cli.usage",
+          hint: `Add --${of}: while it is served, a registry is neither mended nor swept.`,
+        });
     return serveUntilStopped(call);
   },
 };

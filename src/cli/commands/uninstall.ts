@@ -68,13 +68,13 @@ function answerOf({ root, plan, dryRun }: UninstallResult): Answer {
       dryRun,
       removed: removed.map(({ spec, path }) => ({ ...specDocument(spec), prefix: path })),
       neededBy: Object.fromEntries(
-        [...protectedBy].map(([hash, users]) => [hash, users.map((spec) => spec.hash)]),
+        [...protectedBy].map(([{ hash }, users]) => [hash, users.map((spec) => spec.hash)]),
       ),
     },
     *lines(paint) {
       for (const { spec, path } of removed)
         yield `${dryRun ? "would uninstall" : paint("green", "uninstalled")} ${formatShort(spec)}  ${path ?? ""}`;
-      for (const [hash, users] of protectedBy)
+      for (const [{ hash }, users] of protectedBy)
         yield `${paint("yellow", force ? "broken:" : "needed:")} /${hash.slice(0, 7)} by ${users.map((spec) => formatShort(spec)).join(", ")}`;
       yield removed.length === 0
         ? "nothing to remove: all that is installed is needed"
