@@ -62,6 +62,7 @@ export function openTrust(context: Context): Trust {
         verified,
         ordered: isMirror ? { tag: indexTag, memory: indexMemory } : undefined,
       }),
+      { accompanied: isMirror },
     );
 
   async function mirrorPolicy(mirror: Mirror): Promise<Trusted | undefined> {

@@ -136,3 +136,23 @@ test("signatures that somebody made at the destination stay beside those that ar
   const { layers } = decodeImageManifest(await demandManifest(to, at));
   expect(layers.map(({ annotations }) => annotations?.["signer"])).toEqual(["both", "other", "one"]);
 });
+
+test("a copy has its tag last, when what refers to it is there", async () => {
+  const from = createMemoryRegistry("one").repository(name);
+  const to = createMemoryRegistry("two").repository(name);
+  await fill(from);
+  const written: string[] = [];
+  const observed: Repository = {
+    ...to,
+    manifests: {
+      ...to.manifests,
+      write: async (manifest, call) => {
+        written.push(call?.tag ?? "-");
+        await to.manifests.write(manifest, call);
+      },
+    },
+  };
+  await copy(from, observed, { reference: tag, tag, referrers: true });
+  expect(written.filter((one) => one === tag)).toEqual([tag]);
+  expect(written.at(-1)).toBe(tag);
+});

@@ -75,10 +75,14 @@ async function copyManifest(manifest: Manifest, copying: Copying): Promise<void>
     const blobs = new Map([config, ...passedOn].map((blob) => [blob.digest, blob]));
     await mapLimited(blobs.values(), copying.limit, (blob) => copyBlob(blob, copying));
   }
-  await to.manifests.write(manifest, copying.tag === undefined ? call : { ...call, tag: copying.tag });
-  if (!copying.referrers) return;
-  for (const referrer of await from.referrers(digest, call)) await copyChild(referrer, copying);
-  for (const kind of companions) await copyCompanion(tagOf(`${digest.replace(":", "-")}.${kind}`), copying);
+  const { tag, referrers } = copying;
+  if (tag === undefined || referrers) await to.manifests.write(manifest, call);
+  if (referrers) {
+    for (const referrer of await from.referrers(digest, call)) await copyChild(referrer, copying);
+    for (const kind of companions) await copyCompanion(tagOf(`${digest.replace(":", "-")}.${kind}`), copying);
+  }
+  // Last: nobody reads by it what lacks its signatures, and a copy that was ended before is seen to be none.
+  if (tag !== undefined) await to.manifests.write(manifest, { ...call, tag });
 }
 
 /** What cosign 1 and 2 keep under tags made of a digest: signatures, attestations, SBOMs. */

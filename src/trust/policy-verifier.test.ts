@@ -482,4 +482,9 @@ test("signatures and what refers to a manifest come out unsigned, so that they c
   const [referrer] = await trusting.referrers(subject.digest);
   if (referrer === undefined) throw new Error("no referrer");
   expect(await trusting.manifests.read(referrer.digest)).toBeDefined();
+  // Who asks for an image by a tag may be given any: none is let through for its form.
+  const images = trustingRepository(repository, verifierOf(policyOf([alice])), { accompanied: false });
+  await images.referrers(subject.digest);
+  for (const reference of [signatureTag(subject.digest), referrer.digest])
+    await expect(images.manifests.read(reference)).rejects.toMatchObject(code("trust.unsigned"));
 });

@@ -13,19 +13,24 @@ import type { Verifier } from "./verifier.js";
  * All that a manifest names by digest (config, layers, the manifests of an index) is as good as itself. So whoever
  * reads through this cannot forget to check. What only accompanies a manifest (signatures, attestations, lists of
  * referrers) comes as it is: signatures are not signed themselves.
+ * @param accompanied `false`: not even that comes, as people may name an image by any tag
  */
-export function trustingRepository(repository: Repository, verifier: Verifier): Repository {
+export function trustingRepository(
+  repository: Repository,
+  verifier: Verifier,
+  { accompanied = true }: { readonly accompanied?: boolean } = {},
+): Repository {
   const { manifests } = repository;
   const named = new Set<Digest>();
   const verify = async (reference: Tag | Digest, digest: Digest, call?: Call): Promise<void> => {
-    if (isDigest(reference) ? named.has(digest) : isCompanionTag(reference)) return;
+    if (isDigest(reference) ? named.has(digest) : accompanied && isCompanionTag(reference)) return;
     await verifier.verify(repository, { digest, tag: isDigest(reference) ? undefined : reference }, call);
   };
   return {
     ...repository,
     async referrers(digest, call) {
       const found = await repository.referrers(digest, call);
-      for (const referrer of found) named.add(referrer.digest);
+      if (accompanied) for (const referrer of found) named.add(referrer.digest);
       return found;
     },
     manifests: {
