@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Compressor, isDefault } from "../archive/compressor.js";
 import { isObject } from "../base/decode.js";
 import type { Layer } from "../buildcache/entry.js";
 import { writeAtomically } from "../io/disk/atomic.js";
@@ -15,8 +16,7 @@ export interface LayerOrigin {
   readonly request: PackRequest;
   /** Of all that is in the prefix. */
   readonly fingerprint: string;
-  readonly level: number;
-  readonly engine: string;
+  readonly compressor: Compressor;
 }
 
 /** Which layer was made of what, so that it need not be made again. */
@@ -33,7 +33,7 @@ const keptLimit = 4 * 1024 * 1024;
 
 export function openLayerRecords(directory: string): LayerRecords {
   let pruned: Promise<void> | undefined;
-  const pathOf = ({ request, fingerprint, level, engine }: LayerOrigin): string =>
+  const pathOf = ({ request, fingerprint, compressor: { engine, level } }: LayerOrigin): string =>
     join(
       directory,
       createHash("sha256")
@@ -46,16 +46,17 @@ export function openLayerRecords(directory: string): LayerRecords {
       try {
         const layer = decodeLayer(JSON.parse(await readFile(path, "utf8")));
         await markUsed(path);
-        return layer;
+        if (layer === undefined || isDefault(origin.compressor)) return layer;
+        return { ...layer, compressor: origin.compressor };
       } catch (error) {
         // One that is not whole is none.
         if (systemCodeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
         throw diskFailure(error, { doing: "read", path });
       }
     },
-    async keep(origin, { descriptor: { digest, size }, diffId }) {
+    async keep(origin, { descriptor: { mediaType, digest, size }, diffId }) {
       await mkdir(directory, { recursive: true });
-      await writeAtomically(pathOf(origin), JSON.stringify({ digest, size, diffId }));
+      await writeAtomically(pathOf(origin), JSON.stringify({ mediaType, digest, size, diffId }));
       pruned ??= keepLastUsed(directory, keptLimit);
       await pruned;
     },
@@ -66,8 +67,10 @@ export function openLayerRecords(directory: string): LayerRecords {
 export function decodeLayer(json: unknown): Layer | undefined {
   if (!isObject(json)) return undefined;
   const { digest, size, diffId } = json;
+  const mediaType =
+    json["mediaType"] === mediaTypes.ociLayerZstd ? mediaTypes.ociLayerZstd : mediaTypes.ociLayerGzip;
   if (typeof digest !== "string" || !isDigest(digest) || typeof diffId !== "string" || !isDigest(diffId))
     return undefined;
   if (typeof size !== "number" || !Number.isSafeInteger(size)) return undefined;
-  return { descriptor: { mediaType: mediaTypes.ociLayerGzip, digest, size }, diffId };
+  return { descriptor: { mediaType, digest, size }, diffId };
 }

@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { hasZstd, zstdMissing } from "../archive/zstd.js";
 import { utf8 } from "../base/bytes.js";
 import type { Call } from "../base/call.js";
 import { decodeObject, integerAt, stringAt } from "../base/decode.js";
@@ -40,9 +41,12 @@ export function createLayerTools(workers: Workers, cacheRoot: string): LayerTool
   };
 
   async function fileOf(layer: LayerContent, call?: Call): Promise<LayerFile> {
-    const { digest, size } = layer.descriptor;
+    const { mediaType, digest, size } = layer.descriptor;
     if (layer.file !== undefined)
       return { path: layer.file, subject: `layer ${digest}`, diffId: layer.diffId };
+    // Told before it is downloaded.
+    if (mediaType === mediaTypes.ociLayerZstd && !hasZstd)
+      throw zstdMissing(`cannot look into layer ${digest}: it is compressed with zstd`);
     const task = {
       id: `fetch ${digest}`,
       verb: "download",

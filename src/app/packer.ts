@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { defaultGzipLevel } from "../archive/gzip.js";
+import { type Compressor, defaultCompressor, isDefault, typeOf } from "../archive/compressor.js";
 import type { Call } from "../base/call.js";
 import { isObject } from "../base/decode.js";
 import { Failure } from "../base/failure.js";
@@ -10,7 +10,6 @@ import { aliasRecordName } from "../install/alias.js";
 import { systemCodeOf } from "../io/disk/disk-failure.js";
 import { openBlobCache } from "../io/install/blob-cache.js";
 import { loadLibdeflate } from "../io/workers/libdeflate.js";
-import type { CompressionEngine } from "../io/workers/pack-task.js";
 import type { Workers } from "../io/workers/pool.js";
 import { parseDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
@@ -23,23 +22,24 @@ export interface PackerOptions {
   readonly cacheRoot: string;
   /** Where a path of the store is on this machine. */
   readonly locate: (path: string) => string;
-  readonly level?: number | undefined;
-  readonly engine?: CompressionEngine | undefined;
+  readonly compressor?: Compressor | undefined;
   /** Make each layer anew. */
   readonly force?: boolean | undefined;
 }
 
 /** Packs in worker threads, each layer into a file of its own: so it can be sent again, whatever its size. */
 export async function createPacker(workers: Workers, options: PackerOptions): Promise<Packer> {
-  const { cacheRoot, locate, level = defaultGzipLevel, engine = "zlib", force = false } = options;
+  const { cacheRoot, locate, compressor = defaultCompressor, force = false } = options;
   // Told before anything is packed.
-  if (engine === "libdeflate") loadLibdeflate();
+  if (compressor.engine === "libdeflate") loadLibdeflate();
+  const type = typeOf(compressor);
+  const told = isDefault(compressor) ? {} : { compressor };
   const scratch = await openScratch(join(cacheRoot, "push"));
   const records = openLayerRecords(join(cacheRoot, "layers"));
 
   async function originOf(request: PackRequest, call: Call | undefined) {
     const fingerprint = await workers.run("fingerprint", locate(request.prefix), call);
-    return { request, fingerprint, level, engine };
+    return { request, fingerprint, compressor };
   }
 
   return {
@@ -52,7 +52,7 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
       const installed = await installedFrom(locate(request.prefix));
       if (installed !== undefined) return await downloaded(installed.layer, { request, cacheRoot });
       const origin = await originOf(request, call);
-      const out = scratch.newPath(".tar.gz");
+      const out = scratch.newPath(type === "zstd" ? ".tar.zst" : ".tar.gz");
       const { prefix, storeRoot, spackPrefix, prefixes } = request;
       const summary = await workers.run(
         "pack",
@@ -60,8 +60,7 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
           prefix,
           directory: locate(prefix),
           out,
-          level,
-          engine,
+          compressor,
           distribution: {
             sbangInstallPath: `${storeRoot}/bin/sbang`,
             buildPath: storeRoot,
@@ -73,15 +72,16 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
         call,
       );
       const descriptor = {
-        mediaType: mediaTypes.ociLayerGzip,
+        mediaType: type === "zstd" ? mediaTypes.ociLayerZstd : mediaTypes.ociLayerGzip,
         digest: parseDigest(summary.digest),
         size: summary.size,
       };
       const diffId = parseDigest(summary.diffId);
-      await records.keep(origin, { descriptor, diffId });
+      await records.keep(origin, { descriptor, diffId, ...told });
       return {
         content: { descriptor, open: () => createReadStream(out, { highWaterMark: 1024 * 1024 }) },
         diffId,
+        ...told,
         file: out,
         [Symbol.asyncDispose]: () => rm(out, { force: true }),
       };

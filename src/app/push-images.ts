@@ -1,15 +1,17 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { type Compressor, typeOf } from "../archive/compressor.js";
 import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import { type OciEntry, readEntry } from "../buildcache/entry.js";
 import { packageTag } from "../buildcache/tag.js";
 import { copyLayers } from "../image/base-image.js";
 import { writeImage } from "../image/build-image.js";
-import { platformOf } from "../image/compose.js";
+import { assertFormat, platformOf } from "../image/compose.js";
 import { defaultMaxLayers } from "../image/layer-cap.js";
 import { rebasePackages } from "../image/rebase.js";
 import type { Workers } from "../io/workers/pool.js";
+import { mediaTypes } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
 import type { PushPlan } from "../push/plan.js";
@@ -55,6 +57,7 @@ export interface PushImagesOptions extends Omit<ImageMaking, "tag">, SbomMaking 
   /** What is asked for: one more image is made of it, under `tag`. */
   readonly roots: readonly DagHash[];
   readonly tag: Tag | undefined;
+  readonly compressor: Compressor;
   readonly locate: (path: string) => string;
   readonly recipe: (prefix: string, name: string) => RecipeFacts;
 }
@@ -73,6 +76,7 @@ export async function pushAsImages(
     options.baseImage === undefined || first === undefined
       ? undefined
       : await openBase(options.baseImage, { registries, platform: platformOf(first.spec), call });
+  if (typeOf(options.compressor) === "zstd") assertFormat(base, mediaTypes.ociLayerZstd);
   if (base !== undefined) await copyLayers(base, repository, call);
 
   const tools = createLayerTools(workers, context.cacheRoot);

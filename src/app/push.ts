@@ -6,17 +6,17 @@ import { mapLimited } from "../base/limit.js";
 import { type IndexResult, updateIndex } from "../buildcache/index-update.js";
 import type { EntryRequest } from "../buildcache/source.js";
 import type { SignDocument } from "../buildcache/signed-document.js";
-import type { UrlCache } from "../buildcache/url-cache.js";
+import { type UrlCache, zstdInFiles } from "../buildcache/url-cache.js";
 import { connectionOf, type Mirror } from "../config/mirror.js";
 import { openSigner } from "../io/gpg/signer.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
-import type { CompressionEngine } from "../io/workers/pack-task.js";
 import { createWorkers } from "../io/workers/pool.js";
 import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../push/plan.js";
 import { pushFiles } from "../push/push-files.js";
 import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { renewIndex } from "../trust/signing-repository.js";
+import { chosenCompressor, type CompressionOptions, warningsOf } from "./compression.js";
 import { type Context, openContext, type StowageOptions } from "./context.js";
 import { gpgOf } from "./gpg.js";
 import { writeDigestFile } from "./digest-file.js";
@@ -31,7 +31,12 @@ import { holdsImages, openRegistries } from "./registries.js";
 import type { SbomMaking } from "./sbom-making.js";
 import { signingFor, type WriteSigning } from "./signing.js";
 
-export interface PushOptions extends ImageMaking, SbomMaking, WriteSigning, StowageOptions {
+export interface PushOptions
+  extends CompressionOptions,
+    ImageMaking,
+    SbomMaking,
+    WriteSigning,
+    StowageOptions {
   /** Specs of installed packages: `hdf5+mpi`, `/7i7xbvp`; none: the environment's roots, else all asked for. */
   readonly specs?: readonly string[] | undefined;
   /** Of the environment only the roots in these groups. */
@@ -53,10 +58,6 @@ export interface PushOptions extends ImageMaking, SbomMaking, WriteSigning, Stow
   readonly strict?: boolean | undefined;
   /** A file to write the digests of manifests to, one line for each package that the mirror has: tag and digest. */
   readonly digestFile?: string | undefined;
-  /** Compression level of gzip, 1 to 9. */
-  readonly compressionLevel?: number | undefined;
-  /** Compress by zlib (the default), or by the system's libdeflate, which is faster and smaller. */
-  readonly compressionEngine?: CompressionEngine | undefined;
   /** The store's paths are below this directory: a container's file system, a backup. */
   readonly sysroot?: string | undefined;
 }
@@ -69,6 +70,8 @@ export interface PushResult extends RunResult {
   /** Packages that got a bill of materials. */
   readonly sboms: readonly PackageName[];
   readonly image: PushedImages["image"];
+  /** What of it may surprise. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -81,13 +84,8 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   const context = await openContext(options);
   const { signal, report } = context;
   const call = { signal, report };
-  const { compressionLevel: level, compressionEngine: engine, force = false, failFast } = options;
-  if (level !== undefined && (level < 1 || level > 9))
-    throw new Failure("usage", `a compression level of ${level} does not exist`, {
-      code: "push.compression-level",
-      subject: String(level),
-      hint: "Levels go from 1, the fastest, to 9, the smallest.",
-    });
+  const { force = false, failFast } = options;
+  const compressor = chosenCompressor(options);
   const tag = options.tag === undefined ? undefined : imageTag(options.tag);
   const mirror = await context.mirror(mirrorName);
   const signing = holdsImages(mirror) ? await signingFor(options, { mirror, context }) : undefined;
@@ -134,7 +132,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
     graph,
     storeRoot: root,
     spackPrefix: context.spack,
-    packer: await createPacker(workers, { cacheRoot: context.cacheRoot, locate, level, engine, force }),
+    packer: await createPacker(workers, { cacheRoot: context.cacheRoot, locate, compressor, force }),
     prefixOf: (hash: DagHash) => database.records.get(hash)?.path,
     jobs,
     force,
@@ -151,6 +149,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
           locate,
           recipe,
           tag,
+          compressor,
         })
       : await runPush(plan, (running) => pushFiles(destination.cache, { ...packing, ...running, sign }), {
           ...call,
@@ -170,7 +169,16 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
       ...call,
     });
   const { rebased = [], sboms = [], image } = result;
-  return { mirror: mirror.name, ...result, missing, rebased, sboms, image, index };
+  return {
+    mirror: mirror.name,
+    ...result,
+    missing,
+    rebased,
+    sboms,
+    image,
+    index,
+    warnings: warningsOf(compressor),
+  };
 }
 
 const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageName => ({
@@ -179,8 +187,9 @@ const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageNa
   hash,
 });
 
-/** @throws Failure `push.images-unsupported` */
-function assertFiles({ name }: Mirror, { baseImage, tag, digestFile, sbom }: PushOptions): void {
+/** @throws Failure `push.images-unsupported`, `buildcache.zstd-unsupported` */
+function assertFiles({ name }: Mirror, { compression, baseImage, tag, digestFile, sbom }: PushOptions): void {
+  if (compression === "zstd") throw zstdInFiles(name);
   const [option] = [
     ...(baseImage === undefined ? [] : ["--base-image"]),
     ...(tag === undefined ? [] : ["--tag"]),

@@ -8,7 +8,7 @@ import { readEntry } from "../buildcache/entry.js";
 import { type IndexResult, updateIndex } from "../buildcache/index-update.js";
 import type { Entry } from "../buildcache/source.js";
 import { packageTag } from "../buildcache/tag.js";
-import { isUrlCache } from "../buildcache/url-cache.js";
+import { assertInFiles, isUrlCache } from "../buildcache/url-cache.js";
 import type { Mirror } from "../config/mirror.js";
 import { directoriesOf } from "../image/entry-environment.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
@@ -300,6 +300,8 @@ async function startOf(
     return async (planned, task) => {
       const { spec, tag } = planned;
       const source = found.get(spec.hash);
+      const layer = entries.get(spec.hash)?.layer;
+      if (layer !== undefined) assertInFiles(layer, destination.cache.label);
       if (source === undefined || !isUrlCache(source.cache)) return await write(planned, task);
       const { cache, name } = source;
       return await limit(async () => {

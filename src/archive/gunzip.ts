@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { createGunzip } from "node:zlib";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
-import type { GzipSummary } from "./gzip.js";
+import type { ArchiveSummary } from "./gzip.js";
+import { invalid, openInflater, sniff } from "./inflater.js";
+import { through } from "./through.js";
 
 export interface GunzipOptions extends Call {
   /** The archive, for messages. */
@@ -22,11 +24,11 @@ const largestRatio = 200;
 const defaultAllowance = 8 * 1024 ** 3;
 
 /** Bytes of both sides. */
-export type GzipSizes = Pick<GzipSummary, "size" | "contentSize">;
+export type ArchiveSizes = Pick<ArchiveSummary, "size" | "contentSize">;
 
 /** @throws Failure `archive.bomb` for content that grows as no package does */
 export function refuseBomb(
-  { size, contentSize }: GzipSizes,
+  { size, contentSize }: ArchiveSizes,
   { subject, allowance = defaultAllowance }: GunzipOptions,
 ): void {
   if (contentSize <= allowance || contentSize <= largestRatio * size) return;
@@ -37,60 +39,42 @@ export function refuseBomb(
 }
 
 /**
- * Inflates a gzip stream, while the next chunk is inflated in another thread. Both sides are hashed: compare the
- * summary, which is what the generator returns, with what was promised before anything made of the content is used.
+ * Inflates gzip or zstd. Both sides are hashed: compare the summary, which is what the generator returns, with what was
+ * promised before anything made of the content is used.
  *
  * A chunk of the source may be reused once the next is asked for.
- * @throws Failure `archive.gzip-invalid`, `archive.bomb`
+ * @throws Failure `archive.gzip-invalid`, `archive.zstd-invalid`, `archive.zstd-missing`, `archive.bomb`
  */
 export async function* inflate(
   compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: GunzipOptions,
-): AsyncGenerator<Uint8Array, GzipSummary> {
+): AsyncGenerator<Uint8Array, ArchiveSummary> {
   const { subject } = options;
   const hash = createHash("sha256");
   const contentHash = createHash("sha256");
   let size = 0;
   let contentSize = 0;
-  const stream = createGunzip({ chunkSize });
-  // A stream that fails never calls back for the write under way.
-  let stopped: ((error?: Error | null) => void) | undefined;
-  stream.on("error", (error) => stopped?.(error));
-  stream.on("close", () => stopped?.(stream.errored ?? new Error("closed")));
-
-  const feed = async (): Promise<void> => {
+  const seen = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of compressed) {
       checkInterrupted(options);
       hash.update(chunk);
       size += chunk.byteLength;
-      await new Promise<void>((resolve, reject) => {
-        stopped = (error) => (error ? reject(error) : resolve());
-        stream.write(chunk, stopped);
-      });
+      yield chunk;
       options.advanced?.(chunk.byteLength);
     }
-    stream.end();
   };
-  const fed = feed().catch((error: Error) => {
-    // Ends the loop below as well, which then fails with the same error.
-    stream.destroy(error);
-    throw error;
-  });
-  // Met below; until then it must not count as unhandled.
-  fed.catch(() => undefined);
+  const { type, bytes } = await sniff(seen());
   try {
-    for await (const chunk of stream) {
+    for await (const chunk of type === "zstd"
+      ? unzstd(bytes, subject)
+      : through(createGunzip({ chunkSize }), bytes)) {
       contentHash.update(chunk);
       contentSize += chunk.byteLength;
       refuseBomb({ size, contentSize }, options);
       yield chunk;
     }
-    await fed;
   } catch (error) {
-    throw isZlibError(error) ? invalid(error, subject) : error;
-  } finally {
-    stream.destroy();
-    await fed.catch(() => undefined);
+    throw isZlibError(error) ? invalid(error, { subject, type }) : error;
   }
   return {
     digest: `sha256:${hash.digest("hex")}`,
@@ -100,12 +84,24 @@ export async function* inflate(
   };
 }
 
-/** Inflates a gzip stream into `write`, as `inflate` does. */
+/** All frames, as no stream of zlib's does. */
+async function* unzstd(bytes: AsyncIterable<Uint8Array>, subject: string): AsyncGenerator<Uint8Array> {
+  const inflater = openInflater("zstd", subject);
+  if (inflater === undefined) throw new Error("this Node's zstd is not what it was");
+  try {
+    for await (const chunk of bytes) for (const piece of inflater.pieces(chunk)) yield Buffer.from(piece);
+    for (const piece of inflater.end()) yield Buffer.from(piece);
+  } finally {
+    inflater.close();
+  }
+}
+
+/** Inflates gzip or zstd into `write`, as `inflate` does. */
 export async function gunzip(
   compressed: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   write: (chunk: Uint8Array) => void,
   options: GunzipOptions,
-): Promise<GzipSummary> {
+): Promise<ArchiveSummary> {
   const chunks = inflate(compressed, options);
   for (;;) {
     const next = await chunks.next();
@@ -123,11 +119,3 @@ export async function gunzip(
 /** zlib's own codes: Z_DATA_ERROR, Z_BUF_ERROR, ... */
 const isZlibError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && String(error.code).startsWith("Z_");
-
-export function invalid(cause: Error, subject: string): Failure {
-  return new Failure("corrupt", `cannot inflate ${subject}: ${cause.message}`, {
-    code: "archive.gzip-invalid",
-    subject,
-    cause,
-  });
-}

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { gunzipHere, openInflater } from "./gunzip-here.js";
+import { gunzipHere } from "./gunzip-here.js";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { gunzip } from "./gunzip.js";
+import { openInflater } from "./inflater.js";
 import { gzip } from "./gzip.js";
 
 async function compressed(content: Iterable<Uint8Array>, level?: number) {
@@ -136,7 +137,7 @@ describe.each([
 });
 
 test("this Node inflates without a stream", () => {
-  const inflater = openInflater();
+  const inflater = openInflater("gzip", "it");
   expect(inflater).toBeDefined();
   inflater?.close();
 });

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { constants, crc32, deflateRaw } from "node:zlib";
 import { type Call, checkInterrupted } from "../base/call.js";
+import { defaultCompressor } from "./compressor.js";
 
 /** `sha256:` and 64 hexadecimal digits. */
 export type Sha256 = `sha256:${string}`;
 
-/** Content and its gzip form, by size (bytes) and digest. */
-export interface GzipSummary {
+/** Content and its compressed form, by size (bytes) and digest. */
+export interface ArchiveSummary {
   /** Of the compressed bytes. */
   readonly digest: Sha256;
   readonly size: number;
@@ -37,8 +38,6 @@ const windowSize = 32 * 1024;
 /** Blocks being compressed at once on Node's own thread pool, which has four threads by default. */
 const inFlight = 4;
 
-export const defaultGzipLevel = 4;
-
 /**
  * Compresses content and hands the gzip bytes to `write`, in order, each call awaited.
  *
@@ -50,8 +49,8 @@ export async function gzip(
   content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   write: (bytes: Uint8Array) => void | Promise<void>,
   options: GzipOptions = {},
-): Promise<GzipSummary> {
-  const level = options.level ?? defaultGzipLevel;
+): Promise<ArchiveSummary> {
+  const level = options.level ?? defaultCompressor.level;
   const { compressMember } = options;
   const whole = compressMember === undefined ? blockSize : memberSize;
   const contentHash = createHash("sha256");

@@ -1,3 +1,4 @@
+import type { Compressor } from "../archive/compressor.js";
 import { readAll } from "../base/bytes.js";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
@@ -21,12 +22,18 @@ export const metadataLimit = 32 * 1024 * 1024;
 const readableLayouts = [1, 2, 3];
 
 /** Media types of a package's own layer: others' archives are compressed otherwise, or are none. */
-const readableLayers: readonly string[] = [mediaTypes.ociLayerGzip, mediaTypes.dockerLayerGzip];
+const readableLayers: readonly string[] = [
+  mediaTypes.ociLayerGzip,
+  mediaTypes.dockerLayerGzip,
+  mediaTypes.ociLayerZstd,
+];
 
 /** A layer with the digest of its uncompressed bytes. */
 export interface Layer {
   readonly descriptor: Descriptor;
   readonly diffId: Digest;
+  /** What made it just now, where that is not what makes all others. */
+  readonly compressor?: Compressor | undefined;
 }
 
 /** A package in an OCI build cache, with what its image is made of. */
@@ -116,7 +123,7 @@ export async function readEntry(
     throw new Failure("unsupported", `${subject} has its package in a layer of type ${own.mediaType}`, {
       code: "buildcache.layer-unsupported",
       subject,
-      hint: `Packages are read from layers of types ${readableLayers.join(" and ")}.`,
+      hint: `Packages are read from layers of types ${readableLayers.join(", ")}.`,
     });
   const { spec, graph } = decodePackage(config, { subject, checked: call?.checked });
   if (packageTag(spec) !== tag)

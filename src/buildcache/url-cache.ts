@@ -185,6 +185,7 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
     },
     holds,
     async write({ graph, layer }, { force = false, sign, ...call } = {}) {
+      assertInFiles(layer, label);
       await prepare(call);
       const [root] = graph.roots;
       if (root === undefined) throw new Error("a package without a root");
@@ -221,6 +222,19 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
       },
     },
   };
+}
+
+/** What Spack does not read is not written where only it and we look. */
+export const zstdInFiles = (label: string): Failure =>
+  new Failure("unsupported", `${label} is no registry: tarballs there are gzip, as Spack reads no other`, {
+    code: "buildcache.zstd-unsupported",
+    subject: label,
+    hint: "Push them there with gzip; zstd is for oci://… and oci-layout:DIR.",
+  });
+
+/** @throws Failure `buildcache.zstd-unsupported` */
+export function assertInFiles({ mediaType }: Descriptor, label: string): void {
+  if (mediaType === mediaTypes.ociLayerZstd) throw zstdInFiles(label);
 }
 
 const metadataOf = (graph: SpecGraph): Uint8Array =>

@@ -1,6 +1,7 @@
 import { utf8 } from "../base/bytes.js";
 import type { JsonObject } from "../base/decode.js";
 import { isObject } from "../base/decode.js";
+import { Failure } from "../base/failure.js";
 import type { Layer } from "../buildcache/entry.js";
 import type { Environment } from "../environment/environment.js";
 import { formatEnvironment } from "../environment/environment.js";
@@ -51,10 +52,27 @@ export interface ComposedImage {
   readonly config: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
 }
 
-/** An image of layers over a base, in the base's format (OCI's where there is none), as Spack writes it. */
+/** @throws Failure `image.docker-zstd` where a layer cannot be in an image of the base's format */
+export function assertFormat(base: BaseImage | undefined, mediaType: string): void {
+  if (base === undefined || !isDocker(base) || mediaType !== mediaTypes.ociLayerZstd) return;
+  throw new Failure("unsupported", `the base image ${base.label} is in Docker's format, which has no zstd`, {
+    code: "image.docker-zstd",
+    subject: base.label,
+    hint: "Choose a base image in OCI's format (`skopeo copy --format oci` makes one), or push with gzip.",
+  });
+}
+
+const isDocker = ({ manifest }: BaseImage): boolean =>
+  manifest.descriptor.mediaType === mediaTypes.dockerManifest;
+
+/**
+ * An image of layers over a base, in the base's format (OCI's where there is none), as Spack writes it.
+ * @throws Failure `image.docker-zstd`
+ */
 export function composeImage(parts: Composition): ComposedImage {
   const { base, layers, environment, annotations = {}, settings = {} } = parts;
-  const docker = base?.manifest.descriptor.mediaType === mediaTypes.dockerManifest;
+  const docker = base !== undefined && isDocker(base);
+  for (const { descriptor } of layers) assertFormat(base, descriptor.mediaType);
   const labels = { ...(docker ? annotations : {}), ...settings.labels };
   const root: JsonObject = base?.config ?? parts.platform;
   const configBytes = utf8(

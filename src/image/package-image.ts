@@ -1,8 +1,10 @@
+import type { Compressor } from "../archive/compressor.js";
 import type { JsonObject } from "../base/decode.js";
 import type { Layer, OciEntry } from "../buildcache/entry.js";
 import type { Environment } from "../environment/environment.js";
 import { hexOf } from "../oci/digest.js";
 import type { ImageConfig } from "../oci/image-config.js";
+import { mediaTypes } from "../oci/media-types.js";
 import type { ConcreteSpec, SpecGraph } from "../spec/concrete-spec.js";
 import { formatFull } from "../spec/format-concrete.js";
 import { nodeOf } from "../spec/graph.js";
@@ -15,6 +17,8 @@ export interface PackageImageOptions {
   readonly base?: BaseImage | undefined;
   /** Dependencies' layers, then the package's own. */
   readonly layers: readonly Layer[];
+  /** Of the package's own, where it is not what compresses all others. */
+  readonly compressor?: Compressor | undefined;
   readonly environment: Environment;
   /** RFC 3339 time of the archive, where it shall be told; without it equal packages make equal images. */
   readonly created?: string | undefined;
@@ -25,7 +29,7 @@ export interface PackageImageOptions {
 
 /** The image that a package's tag names: runnable, and what Spack reads its spec and tarball from. */
 export function composePackage(graph: SpecGraph, options: PackageImageOptions): ComposedImage {
-  const { base, layers, environment, created, license, homepage } = options;
+  const { base, layers, compressor, environment, created, license, homepage } = options;
   const [root] = graph.roots;
   const own = layers.at(-1);
   if (root === undefined || own === undefined)
@@ -44,7 +48,8 @@ export function composePackage(graph: SpecGraph, options: PackageImageOptions): 
       binary_cache_checksum: { hash_algorithm: "sha256", hash: hexOf(own.descriptor.digest) },
       archive_size: own.descriptor.size,
       ...(created === undefined ? {} : { archive_timestamp: created }),
-      archive_compression: "gzip",
+      archive_compression: own.descriptor.mediaType === mediaTypes.ociLayerZstd ? "zstd" : "gzip",
+      ...(compressor === undefined ? {} : { stowage_compressor: { ...compressor } }),
     },
     annotations: {
       ...packageAnnotations(spec),
@@ -63,7 +68,7 @@ const packageAnnotations = (spec: ConcreteSpec): Record<string, string> => ({
   "org.opencontainers.image.version": spec.version,
 });
 
-/** Keys of a package's config that are Spack's, beside OCI's. */
+/** Keys of a package's config that are Spack's, and one of ours, beside OCI's. */
 const packageKeys = [
   "spec",
   "buildcache_layout_version",
@@ -71,6 +76,7 @@ const packageKeys = [
   "archive_size",
   "archive_timestamp",
   "archive_compression",
+  "stowage_compressor",
 ];
 
 /** What makes an image a package: to be kept when the rest of it is composed anew. */

@@ -173,7 +173,7 @@ async function unpack(
 const metadataOf = (
   specFile: string,
   aliases: ReadonlyMap<string, string>,
-  { layer: { digest, size }, diffId }: Entry,
+  { layer: { mediaType, digest, size }, diffId }: Entry,
 ): ReadonlyMap<string, Uint8Array> =>
   new Map([
     [".spack/spec.json", utf8(specFile)],
@@ -182,7 +182,12 @@ const metadataOf = (
       : [
           [
             aliasRecordName,
-            utf8(JSON.stringify({ aliases: Object.fromEntries(aliases), layer: { digest, size, diffId } })),
+            utf8(
+              JSON.stringify({
+                aliases: Object.fromEntries(aliases),
+                layer: { mediaType, digest, size, diffId },
+              }),
+            ),
           ] as const,
         ]),
   ]);
@@ -209,6 +214,7 @@ async function adopt({ spec, prefix }: Fetch, { tools, options }: Installing): P
 const damage: ReadonlySet<string> = new Set([
   "install.blob-corrupt",
   "archive.gzip-invalid",
+  "archive.zstd-invalid",
   "archive.truncated",
   "disk.missing",
 ]);

@@ -1,7 +1,9 @@
+import { hasZstd, zstdMissing } from "../archive/zstd.js";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { mapLimited } from "../base/limit.js";
 import type { Entry, EntryRequest, PackageSource } from "../buildcache/source.js";
+import { mediaTypes } from "../oci/media-types.js";
 import type { ConcreteSpec, DependencyType, SpecGraph } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { dependenciesOf, topologicalOrder } from "../spec/graph.js";
@@ -137,6 +139,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
     problems: [
       ...(request.allowMissing === true ? [] : missingProblems(missing, request.sources)),
       ...unbelievable(fetched),
+      ...unreadable(fetched),
       ...(request.host === undefined
         ? []
         : hostProblems(graph, { specs: fetched.map(({ spec }) => spec), host: request.host })),
@@ -247,6 +250,15 @@ function unbelievable(fetched: readonly Fetch[]): Failure[] {
           hint: "Do not use this mirror until its package is pushed again from where it was built.",
         }),
     );
+}
+
+/** Told before anything is downloaded. */
+function unreadable(fetched: readonly Fetch[]): Failure[] {
+  if (hasZstd) return [];
+  const first = fetched.find(({ entry }) => entry.layer.mediaType === mediaTypes.ociLayerZstd);
+  return first === undefined
+    ? []
+    : [zstdMissing(`${shown(first.spec)} in ${first.entry.label} is compressed with zstd`)];
 }
 
 /** Scripts whose interpreter has too long a path are started by `sbang`, whose own path must not be too long. */

@@ -1,3 +1,4 @@
+import type { Compressor } from "../archive/compressor.js";
 import type { Call } from "../base/call.js";
 import {
   type Environment,
@@ -48,7 +49,10 @@ export interface ImagedPackage {
   /** What it needs to run, dependencies first, itself last. */
   readonly closure: readonly ConcreteSpec[];
   /** Those of the closure that can be had. */
-  readonly layers: readonly (OwnedLayer & { readonly hash: DagHash })[];
+  readonly layers: readonly (OwnedLayer & {
+    readonly hash: DagHash;
+    readonly compressor?: Compressor | undefined;
+  })[];
 }
 
 /** Whether layers are looked into: only what has a base is meant to run by itself. */
@@ -84,6 +88,7 @@ export async function imagePackage(
   return composePackage(subgraph(graph, spec.hash), {
     base,
     layers: fitted.layers.map(({ content: { descriptor, diffId } }) => ({ descriptor, diffId })),
+    compressor: own?.compressor,
     environment,
     created,
     ...recipe?.(prefix, spec.name),

@@ -1,3 +1,4 @@
+import type { Compressor } from "../archive/compressor.js";
 import type { Call } from "../base/call.js";
 import type { Layer } from "../buildcache/entry.js";
 import type { Content } from "../oci/descriptor.js";
@@ -22,6 +23,7 @@ export interface PackRequest {
 export interface PackedLayer extends AsyncDisposable {
   readonly content: Content;
   readonly diffId: Digest;
+  readonly compressor?: Compressor | undefined;
   /** Its file on this machine, where it has one. */
   readonly file?: string | undefined;
 }

@@ -118,7 +118,12 @@ class ImagePush {
         if (dependency?.action === "push" && node.hash !== spec.hash) await this.#manifest(dependency);
         const layer = await this.#layer(node);
         if (layer !== undefined)
-          layers.push({ owner: short(node), hash: node.hash, content: contentIn(this.#repository, layer) });
+          layers.push({
+            owner: short(node),
+            hash: node.hash,
+            content: contentIn(this.#repository, layer),
+            compressor: layer.compressor,
+          });
         else
           call.report?.({
             type: "note",

@@ -41,5 +41,6 @@ export async function sendLayer(
   });
   await seen?.(packed);
   await blobs.write(packed.content, call);
-  return { descriptor: packed.content.descriptor, diffId: packed.diffId };
+  const { content, diffId, compressor } = packed;
+  return { descriptor: content.descriptor, diffId, compressor };
 }

@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { hasZstd } from "../../src/archive/zstd.js";
 import { utf8 } from "../../src/base/bytes.js";
 import { Failure } from "../../src/base/failure.js";
 import { mediaTypes } from "../../src/oci/media-types.js";
@@ -137,8 +138,11 @@ const cases: readonly (readonly [string, string, Forgery])[] = [
   ],
   [
     "a layer in zstd",
-    "buildcache.layer-unsupported",
-    { manifest: own({ mediaType: mediaTypes.ociLayerZstd }) },
+    hasZstd ? "archive.zstd-invalid" : "archive.zstd-missing",
+    {
+      manifest: own({ mediaType: mediaTypes.ociLayerZstd }),
+      layer: () => Buffer.from("28b52ffd04a80100000000000000000000", "hex"),
+    },
   ],
   [
     "a layer that is nondistributable",

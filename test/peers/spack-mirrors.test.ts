@@ -3,9 +3,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { hasZstd } from "../../src/archive/zstd.js";
 import { list, sync } from "../../src/index.js";
 import { hasShared, shared } from "../support/fixtures.js";
 import { pushingMachine } from "../support/push.js";
+import { startRegistry } from "../support/registry.js";
 
 /** Root of a Spack 1.x; without one there is nobody to ask. */
 const checkout = process.env["STOWAGE_SPACK"];
@@ -37,7 +39,10 @@ async function spackAt(machine: string, mirror: string) {
     repos.push(`  ${namespace}: ${repo}\n`);
   }
   writeFileSync(join(scope, "repos.yaml"), `repos::\n${repos.join("")}`);
-  writeFileSync(join(scope, "mirrors.yaml"), `mirrors::\n  ours: {url: "file://${mirror}", signed: false}\n`);
+  writeFileSync(
+    join(scope, "mirrors.yaml"),
+    `mirrors::\n  ours: {url: "${mirror.includes("://") ? mirror : `file://${mirror}`}", signed: false}\n`,
+  );
   writeFileSync(join(scope, "config.yaml"), `config:\n  install_tree: {root: ${store}}\n`);
   const env = {
     PATH: process.env["PATH"] ?? "/usr/bin:/bin",
@@ -65,6 +70,34 @@ test.skipIf(checkout === undefined)(
     const prefix = (await spack("location", "--install-dir", `/${greet}`)).trim();
     const { stdout } = await run(join(prefix, "bin/greet"), ["--where"]);
     expect(stdout).toContain(prefix);
+  },
+);
+
+test.skipIf(checkout === undefined)("Spack installs what push() packed as nobody else does", async () => {
+  using machine = pushingMachine();
+  await using registry = await startRegistry();
+  const mirror = `oci+http://${registry.host}/cache`;
+  const { failed } = await machine.push(mirror, { specs: ["greet"], compressionLevel: 9, updateIndex: true });
+  expect(failed).toEqual([]);
+  const { packages, spack } = await spackAt(machine.path, mirror);
+  const greet = packages.find(({ spec }) => spec.name === "greet")?.spec.hash ?? "";
+  await spack("install", "--no-check-signature", "--use-buildcache", "only", `/${greet}`);
+  expect(await spack("find", "--format", "{hash}", "greet")).toContain(greet);
+});
+
+test.skipIf(checkout === undefined || !hasZstd)(
+  "Spack lists what push() packed in zstd, and does not install it",
+  async () => {
+    using machine = pushingMachine();
+    await using registry = await startRegistry();
+    const mirror = `oci+http://${registry.host}/cache`;
+    await machine.push(mirror, { specs: ["greet"], compression: "zstd", updateIndex: true });
+    const { packages, spack } = await spackAt(machine.path, mirror);
+    const greet = packages.find(({ spec }) => spec.name === "greet")?.spec.hash ?? "";
+    expect(await spack("buildcache", "list", "--allarch", "--long")).toContain(greet.slice(0, 7));
+    const installing = spack("install", "--no-check-signature", "--use-buildcache", "only", `/${greet}`);
+    await expect(installing).rejects.toThrow();
+    await expect(spack("find", "greet")).rejects.toThrow();
   },
 );
 

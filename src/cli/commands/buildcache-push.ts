@@ -1,7 +1,7 @@
 import { Option } from "commander";
 import { type PushResult, push } from "../../app/push.js";
 import type { Failure } from "../../base/failure.js";
-import { accept, type CommandDefinition, examples, refuse, repeatable } from "../command.js";
+import { accept, type CommandDefinition, examples, repeatable } from "../command.js";
 import { failedPart } from "../failed-part.js";
 import { formatSize, plural } from "../format.js";
 import { sbomFormatOption, sbomMaking } from "../sbom-options.js";
@@ -37,7 +37,13 @@ export const buildcachePush: CommandDefinition = {
       .option("--digest-file <file>", "write a line of tag and digest for each package that is there now")
       .option("-u, --unsigned", "push to a mirror of signed packages without signatures")
       .option("-j, --jobs <n>", "how many packages to pack and upload at once")
-      .option("--compression-level <n>", "1 (fast) to 9 (small); 4")
+      .addOption(
+        new Option(
+          "--compression <kind>",
+          "of layers; zstd is faster and smaller, and no Spack reads it",
+        ).choices(["gzip", "zstd"]),
+      )
+      .option("--compression-level <n>", "gzip: 1 (fast) to 9 (small), 4; zstd: 1 to 19, 3")
       .addOption(
         new Option("--compression-engine <library>", "what compresses; libdeflate is the system's").choices([
           "zlib",
@@ -47,12 +53,6 @@ export const buildcachePush: CommandDefinition = {
       .option("--sysroot <dir>", "the store's paths are below this folder");
     addSigningOptions(command);
     accept(command, ["--rebuild-index", "--without-build-dependencies", "--allow-missing"]);
-    refuse(command, [
-      [
-        "--compression <kind>",
-        "gzip is what every Spack and every container engine reads, so all layers are",
-      ],
-    ]);
     examples(command, [
       ["stowage buildcache push cache hdf5", "with all it needs to run"],
       ["stowage buildcache push --update-index cache /7i7xbvp", "one package by hash"],
@@ -61,6 +61,7 @@ export const buildcachePush: CommandDefinition = {
   },
   async run({ given, options, terminal }) {
     const only = given.text("only");
+    const engine = given.text("compressionEngine");
     const result = await push(given.argument(0), {
       ...options,
       ...signingOptions(given, terminal),
@@ -81,10 +82,13 @@ export const buildcachePush: CommandDefinition = {
       strict: given.flag("strict"),
       jobs: given.count("jobs"),
       compressionLevel: given.count("compressionLevel"),
-      compressionEngine: given.text("compressionEngine") === "libdeflate" ? "libdeflate" : undefined,
+      compression: given.text("compression") === "zstd" ? "zstd" : undefined,
+      compressionEngine: engine === "zlib" || engine === "libdeflate" ? engine : undefined,
       sysroot: given.text("sysroot"),
       unsigned: given.flag("unsigned"),
     });
+    for (const warning of result.warnings)
+      terminal.err(`${terminal.paintErr("yellow", "warning:")} ${warning}\n`);
     return {
       document: result,
       *lines(paint) {

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import zlib from "node:zlib";
 import { inflate } from "../../archive/gunzip.js";
-import { type GzipSummary, gzip } from "../../archive/gzip.js";
+import { type ArchiveSummary, gzip } from "../../archive/gzip.js";
 import { createTarReader } from "../../archive/tar-reader.js";
 import { Failure } from "../../base/failure.js";
 import { mergeArchives } from "../../image/layer-merge.js";
@@ -40,7 +39,7 @@ export interface MergeInput {
 }
 
 /** Merges layers, whose digests are checked, into one. */
-export async function mergeTask({ layers, out }: MergeInput, context: TaskContext): Promise<GzipSummary> {
+export async function mergeTask({ layers, out }: MergeInput, context: TaskContext): Promise<ArchiveSummary> {
   const file = systemFiles.create(out, 0o600);
   try {
     const archives = layers.map((layer) => ({
@@ -59,7 +58,7 @@ export async function mergeTask({ layers, out }: MergeInput, context: TaskContex
 /** Chunks of this size (bytes) are read at once. */
 const readSize = 256 * 1024;
 
-/** The tar of a layer, however it is compressed. @throws Failure `image.layer-corrupt`, `image.layer-compression` */
+/** The tar of a layer, however it is compressed. @throws Failure `image.layer-corrupt`, `archive.*` */
 async function* uncompressed(
   { path, subject, diffId }: LayerFile,
   { signal }: TaskContext,
@@ -86,27 +85,14 @@ async function* contentOf(
     closeSync(file);
   }
   const stream = createReadStream(path, { highWaterMark: readSize });
-  if (magic.readUInt16BE() === 0x1f8b) return (yield* inflate(stream, { subject, signal })).diffId;
+  if (magic.readUInt16BE() === 0x1f8b || magic.readUInt32BE() === 0x28b52ffd)
+    return (yield* inflate(stream, { subject, signal })).diffId;
   const hash = createHash("sha256");
-  for await (const chunk of magic.readUInt32BE() === 0x28b52ffd ? unzstd(stream, subject) : stream) {
+  for await (const chunk of stream) {
     hash.update(chunk);
     yield chunk;
   }
   return `sha256:${hash.digest("hex")}`;
-}
-
-function unzstd(stream: NodeJS.ReadableStream, subject: string): AsyncIterable<Uint8Array> {
-  // From Node 22.15 on.
-  const create: unknown = Reflect.get(zlib, "createZstdDecompress");
-  if (typeof create !== "function")
-    throw new Failure("unsupported", `cannot read ${subject}: it is compressed with zstd`, {
-      code: "image.layer-compression",
-      subject,
-      hint: "Use Node 22.15 or newer, or go on without looking with --no-check.",
-    });
-  const decompress: NodeJS.ReadWriteStream = create();
-  stream.on("error", (error) => decompress.emit("error", error));
-  return stream.pipe(decompress) as unknown as AsyncIterable<Uint8Array>;
 }
 
 /** A file as scratch; what is in it last is read by place. */

@@ -1,6 +1,8 @@
 import type { BinaryDistribution } from "../../archive/binary-distribution.js";
-import { defaultGzipLevel, type GzipSummary, gzip } from "../../archive/gzip.js";
+import { type Compressor, defaultCompressor } from "../../archive/compressor.js";
+import { type ArchiveSummary, gzip } from "../../archive/gzip.js";
 import { type PackRequest, packPrefix } from "../../archive/pack.js";
+import { zstd } from "../../archive/zstd.js";
 import { systemFiles } from "../system/files.js";
 import { loadLibdeflate } from "./libdeflate.js";
 import type { TaskContext } from "./task.js";
@@ -8,33 +10,24 @@ import type { TaskContext } from "./task.js";
 export interface PackInput extends PackRequest {
   /** The file to write, new. It is removed again if the task fails. */
   readonly out: string;
-  readonly level?: number | undefined;
-  readonly engine?: CompressionEngine | undefined;
+  readonly compressor?: Compressor | undefined;
 }
 
-/** What compresses. Every gunzip reads what either makes. */
-export type CompressionEngine = "zlib" | "libdeflate";
-
-export interface PackResult extends GzipSummary {
+export interface PackResult extends ArchiveSummary {
   readonly distribution: BinaryDistribution;
 }
 
-/** Packs one prefix into a gzip-compressed tar file, as Spack's tarball of a package. */
-export async function packTask(input: PackInput, { signal, advanced }: TaskContext): Promise<PackResult> {
+/** Packs one prefix into a compressed tar file, as Spack's tarball of a package. */
+export async function packTask(input: PackInput, context: TaskContext): Promise<PackResult> {
   const out = systemFiles.create(input.out, 0o600);
   try {
     let distribution: BinaryDistribution | undefined;
     const pieces = (function* () {
       distribution = yield* packPrefix(input, systemFiles);
     })();
-    const { level, engine } = input;
-    await using other =
-      engine === "libdeflate" ? loadLibdeflate().compressor(level ?? defaultGzipLevel) : undefined;
-    const summary = await gzip(pieces, out.write, {
-      level,
-      compressMember: other?.compress,
-      signal,
-      advanced,
+    const summary = await compress(pieces, out.write, {
+      ...context,
+      ...(input.compressor ?? defaultCompressor),
     });
     if (distribution === undefined) throw new Error("the archive was not read to its end");
     return { ...summary, distribution };
@@ -44,4 +37,14 @@ export async function packTask(input: PackInput, { signal, advanced }: TaskConte
   } finally {
     out.close();
   }
+}
+
+async function compress(
+  content: Iterable<Uint8Array>,
+  write: (bytes: Uint8Array) => void,
+  { engine, level, ...context }: Compressor & TaskContext,
+): Promise<ArchiveSummary> {
+  if (engine === "zstd") return await zstd(content, write, { ...context, level });
+  await using other = engine === "libdeflate" ? loadLibdeflate().compressor(level) : undefined;
+  return await gzip(content, write, { ...context, level, compressMember: other?.compress });
 }
