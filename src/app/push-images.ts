@@ -2,9 +2,10 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Compressor, typeOf } from "../archive/compressor.js";
 import { Failure } from "../base/failure.js";
-import { mapLimited } from "../base/limit.js";
+import { createLimiter, mapLimited } from "../base/limit.js";
 import { type OciEntry, readEntry } from "../buildcache/entry.js";
 import { packageTag } from "../buildcache/tag.js";
+import type { Environment } from "../environment/environment.js";
 import { copyLayers } from "../image/base-image.js";
 import { writeImage } from "../image/build-image.js";
 import { assertFormat, platformOf } from "../image/compose.js";
@@ -14,6 +15,7 @@ import type { Workers } from "../io/workers/pool.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { Tag } from "../oci/reference.js";
 import type { Repository } from "../oci/repository.js";
+import type { ImagedPackage } from "../push/imaging.js";
 import type { PushPlan } from "../push/plan.js";
 import { pushImages } from "../push/push-images.js";
 import type { RecipeFacts } from "../push/recipe.js";
@@ -25,13 +27,14 @@ import type { DagHash } from "../spec/dag-hash.js";
 import { formatShort } from "../spec/format-concrete.js";
 import { nodeOf } from "../spec/graph.js";
 import type { Context } from "./context.js";
-import { buildOf, type ImageMaking, openBase } from "./image-making.js";
+import { buildOf, type ImageDetails, type ImageMaking, openBase } from "./image-making.js";
 import { configuredInspections } from "./inspections.js";
 import { createLayerTools } from "./layer-tools.js";
 import { factsInPrefix } from "./known-facts.js";
 import type { Registries } from "./registries.js";
 import { attachImageSbom, attachPackageSboms, type SbomMaking, sbomTime } from "./sbom-making.js";
 import { timeOf } from "./source-date.js";
+import { demandSpack, spackVariables } from "./spack-load.js";
 
 /** What a push to a registry does besides. */
 export interface PushedImages {
@@ -43,7 +46,10 @@ export interface PushedImages {
   readonly image?: { readonly tag: string; readonly digest: string; readonly layers: number } | undefined;
 }
 
-export interface PushImagesOptions extends Omit<ImageMaking, "tag">, SbomMaking {
+export interface PushImagesOptions
+  extends Omit<ImageMaking, "tag">,
+    Pick<ImageDetails, "environmentFrom">,
+    SbomMaking {
   readonly context: Context;
   readonly registries: Registries;
   readonly workers: Workers;
@@ -71,6 +77,8 @@ export async function pushAsImages(
   const { context, registries, workers, packing, failFast, locate, recipe, roots, tag } = options;
   const { graph, jobs } = packing;
   const call = { signal: context.signal, report: context.report };
+  if (options.environmentFrom === "spack") demandSpack(context);
+  const loading = createLimiter(jobs);
   const [first] = plan.packages;
   const base =
     options.baseImage === undefined || first === undefined
@@ -90,6 +98,7 @@ export async function pushAsImages(
     hasDirectory: (prefix: string, directory: string) =>
       statSync(locate(join(prefix, directory)), { throwIfNoEntry: false })?.isDirectory() ?? false,
     inspections: await configuredInspections(context),
+    loaded: options.environmentFrom === "spack" ? loadedBySpack : undefined,
     recipe,
     created: timeOf(context.env["SOURCE_DATE_EPOCH"]),
   };
@@ -140,6 +149,12 @@ export async function pushAsImages(
     rebased: (rebased?.rebased ?? []).map(({ spec }) => nameOf(spec)),
     image: tag === undefined || failed.length > 0 ? undefined : await pushImage(tag),
   };
+
+  /** One Spack at a time for each job: it takes a second, and manifests are made all at once. */
+  function loadedBySpack({ spec, closure }: ImagedPackage): Promise<(before: Environment) => Environment> {
+    const placed = (node: ConcreteSpec) => ({ spec: node, madeIn: packing.prefixOf(node.hash) });
+    return loading(() => spackVariables({ roots: [placed(spec)], entries: closure.map(placed) }, context));
+  }
 
   async function pushImage(name: Tag): Promise<NonNullable<PushedImages["image"]>> {
     const entries = await mapLimited(roots, jobs, (hash) => readRoot(nodeOf(graph, hash)));

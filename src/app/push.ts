@@ -21,7 +21,7 @@ import { type Context, openContext, type StowageOptions } from "./context.js";
 import { gpgOf } from "./gpg.js";
 import { writeDigestFile } from "./digest-file.js";
 import { imageTag } from "./image.js";
-import type { ImageMaking } from "./image-making.js";
+import type { ImageDetails, ImageMaking } from "./image-making.js";
 import { openInstalled } from "./installed.js";
 import { createPacker } from "./packer.js";
 import { type PushedImages, pushAsImages } from "./push-images.js";
@@ -34,6 +34,7 @@ import { signingFor, type WriteSigning } from "./signing.js";
 export interface PushOptions
   extends CompressionOptions,
     ImageMaking,
+    Pick<ImageDetails, "environmentFrom">,
     SbomMaking,
     WriteSigning,
     StowageOptions {
@@ -188,10 +189,14 @@ const requested = ({ name = "?", version = "?", hash }: EntryRequest): PackageNa
 });
 
 /** @throws Failure `push.images-unsupported`, `buildcache.zstd-unsupported` */
-function assertFiles({ name }: Mirror, { compression, baseImage, tag, digestFile, sbom }: PushOptions): void {
+function assertFiles(
+  { name }: Mirror,
+  { compression, baseImage, environmentFrom, tag, digestFile, sbom }: PushOptions,
+): void {
   if (compression === "zstd") throw zstdInFiles(name);
   const [option] = [
     ...(baseImage === undefined ? [] : ["--base-image"]),
+    ...(environmentFrom === undefined ? [] : ["--env-from"]),
     ...(tag === undefined ? [] : ["--tag"]),
     ...(digestFile === undefined ? [] : ["--digest-file"]),
     ...(sbom === true ? ["--sbom"] : []),

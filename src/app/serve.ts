@@ -5,7 +5,7 @@ import { createSecureContext } from "node:tls";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import { freeBytesAt } from "../io/disk/place.js";
-import { openDiskStorage } from "../io/server/disk-storage.js";
+import { type DiskStorageOptions, openDiskStorage } from "../io/server/disk-storage.js";
 import { keepMemoryLean } from "../io/server/lean-memory.js";
 import { listen } from "../io/server/listen.js";
 import { systemClock } from "../io/system/clock.js";
@@ -78,7 +78,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const access = accessOf(options);
   const metrics = createMetrics();
   const storage =
-    root === undefined ? createMemoryStorage({ clock: systemClock }) : await openRoot(root, onError);
+    root === undefined ? createMemoryStorage({ clock: systemClock }) : await openRoot(root, { onError });
   const registry = metrics.wrap(createRegistry({ storage, access, readOnly, onError }));
   try {
     const listening = await listen(
@@ -116,9 +116,11 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
 export async function checkRegistry(root: string, options: CheckOptions = {}): Promise<StorageReport> {
   const dropped: StorageReport["problems"][number][] = [];
   demandRoot(root);
-  const storage = await openRoot(root, (error) =>
-    dropped.push({ repository: root, problem: error instanceof Error ? error.message : String(error) }),
-  );
+  const storage = await openRoot(root, {
+    repair: options.repair,
+    onError: (error) =>
+      dropped.push({ repository: root, problem: error instanceof Error ? error.message : String(error) }),
+  });
   try {
     const report = await checkStorage(storage, options);
     return { ...report, problems: [...dropped, ...report.problems] };
@@ -133,7 +135,7 @@ export async function checkRegistry(root: string, options: CheckOptions = {}): P
  */
 export async function collectRegistry(root: string, options: CollectOptions = {}): Promise<Swept> {
   demandRoot(root);
-  const storage = await openRoot(root, () => {});
+  const storage = await openRoot(root, { onError: () => {} });
   try {
     return await collectFrom(storage, options);
   } finally {
@@ -151,9 +153,12 @@ function demandRoot(root: string): void {
   });
 }
 
-async function openRoot(root: string, onError: (error: unknown) => void): Promise<Storage> {
+async function openRoot(
+  root: string,
+  options: Pick<DiskStorageOptions, "onError" | "repair">,
+): Promise<Storage> {
   await freeBytesAt(resolve(root));
-  return openDiskStorage({ root: resolve(root), clock: systemClock, onError });
+  return openDiskStorage({ ...options, root: resolve(root), clock: systemClock });
 }
 
 const collectFrom = (

@@ -10,6 +10,18 @@ import type { Context } from "./context.js";
 
 const run = promisify(execFile);
 
+/** A package, and its prefix in the image. */
+type ImagePackage = Pick<OciEntry, "spec" | "madeIn">;
+
+/** Where this machine's Spack is. @throws Failure `image.spack-missing` */
+export function demandSpack({ spack }: Context): string {
+  if (spack !== undefined) return spack;
+  throw new Failure("not-found", "there is no Spack on this machine to take variables from", {
+    code: "image.spack-missing",
+    hint: "Set SPACK_ROOT, or make the image with `stowage image`, and name the variables with --env NAME=VALUE.",
+  });
+}
+
 /**
  * What the recipes of packages set (`setup_run_environment`), as the Spack of this machine says by `spack load --sh`:
  * they must be installed in its store. Their paths become those in the image.
@@ -17,15 +29,10 @@ const run = promisify(execFile);
  * @throws Failure `image.spack-missing`, `image.spack-load`
  */
 export async function spackVariables(
-  { roots, entries }: { readonly roots: readonly OciEntry[]; readonly entries: readonly OciEntry[] },
+  { roots, entries }: { readonly roots: readonly ImagePackage[]; readonly entries: readonly ImagePackage[] },
   context: Context,
 ): Promise<(environment: Environment) => Environment> {
-  if (context.spack === undefined)
-    throw new Failure("not-found", "there is no Spack on this machine to take variables from", {
-      code: "image.spack-missing",
-      hint: "Set SPACK_ROOT, or name the variables with --env NAME=VALUE.",
-    });
-  const program = join(context.spack, "bin/spack");
+  const program = join(demandSpack(context), "bin/spack");
   const args = ["load", "--sh", ...roots.map(({ spec }) => `/${spec.hash}`)];
   const names = roots.map(({ spec }) => formatShort(spec)).join(", ");
   try {
@@ -49,7 +56,7 @@ export async function spackVariables(
 }
 
 /** The same path below the prefix that a package has in its image. */
-function placeIn(entries: readonly OciEntry[], path: string): string | undefined {
+function placeIn(entries: readonly ImagePackage[], path: string): string | undefined {
   for (const { spec, madeIn } of entries) {
     const at = path.indexOf(spec.hash);
     if (madeIn === undefined || at < 0) continue;

@@ -36,6 +36,10 @@ export interface Imaging extends Call {
   readonly inspections?: PrefixInspections | undefined;
   /** Absolute path of a prefix; externals have theirs outside the store. */
   readonly prefixOf: (hash: DagHash) => string | undefined;
+  /** What else is to be in a package's environment. */
+  readonly loaded?:
+    | ((imaged: ImagedPackage) => Promise<(environment: Environment) => Environment>)
+    | undefined;
   /** What the recipe in a prefix tells. */
   readonly recipe?: ((prefix: string, name: string) => RecipeFacts) | undefined;
   /** RFC 3339 time for the config, where builds shall tell it (`SOURCE_DATE_EPOCH`). */
@@ -69,9 +73,10 @@ export async function imagePackage(
   imaging: Imaging,
 ): Promise<ComposedImage> {
   const { spec, prefix, closure } = imaged;
-  const { graph, base, tools, created, recipe } = imaging;
+  const { graph, base, tools, created, recipe, loaded } = imaging;
   const call: Call = { signal: imaging.signal, report: imaging.report };
-  const environment = environmentOf(spec, closure, imaging);
+  const inspected = environmentOf(spec, closure, imaging);
+  const environment = loaded === undefined ? inspected : (await loaded(imaged))(inspected);
   const own = imaged.layers.at(-1);
   if (checksImages(imaging) && tools !== undefined && own !== undefined)
     await assertRuns(`the image of ${own.owner}`, imaged.layers, {

@@ -259,7 +259,7 @@ describe.skipIf(!hasShared)("images composed of what is in a cache (needs ../sha
     // Its store is elsewhere, and its shell has paths of its own.
     const here = `/here/greet-${hash}`;
     const said = `export GREET_PATH=${here}/share:/home/me;\nexport GREET_MOTTO='good day';\n`;
-    writeFileSync(join(spack, "bin/spack"), `#!/bin/sh\n[ "$3" = /${hash} ] && printf "%s" "${said}"\n`, {
+    writeFileSync(join(spack, "bin/spack"), `#!/bin/sh\n[ "$3" != /${hash} ] || printf "%s" "${said}"\n`, {
       mode: 0o755,
     });
     const options = {
@@ -274,6 +274,23 @@ describe.skipIf(!hasShared)("images composed of what is in a cache (needs ../sha
     expect(variables).toContain("GREET_MOTTO=good day");
     expect(variables).toContain(`GREET_PATH=${spackRoot}/linux-x86_64/greet-2.1.0-${hash}/share`);
     await expect(image(cache, imageOptions({ ...options, env }))).rejects.toMatchObject({
+      code: "image.spack-missing",
+    });
+
+    // The tags of packages, and the image of several, get it with the push.
+    const layout = join(scratch.path, "pushed-with-spack");
+    const { environmentFrom } = options;
+    const pushing = pushOptions({ specs: ["greet"], baseImage: glibc, tag: "t", environmentFrom });
+    const pushed = await push(`oci-layout:${layout}`, { ...pushing, env: { ...env, SPACK_ROOT: spack } });
+    expect(pushed.failed).toEqual([]);
+    for (const tag of ["t", `greet-2.1.0-${hash}.spack`])
+      expect((await configIn(layout, tag)).config?.Env).toEqual(
+        expect.arrayContaining([
+          "GREET_MOTTO=good day",
+          `GREET_PATH=${spackRoot}/linux-x86_64/greet-2.1.0-${hash}/share`,
+        ]),
+      );
+    await expect(push(`oci-layout:${layout}`, { ...pushing, env })).rejects.toMatchObject({
       code: "image.spack-missing",
     });
   });

@@ -17,6 +17,12 @@ export const buildcachePush: CommandDefinition = {
       )
       .addOption(repeatable("--group <name>", "of the environment only these roots (repeatable)"))
       .option("--base-image <image>", "make runnable images over this one: debian:12, oci:DIR:TAG")
+      .addOption(
+        new Option(
+          "--env-from <program>",
+          "set in images what recipes set, as this machine's spack loads it",
+        ).choices(["spack"]),
+      )
       .option("-t, --tag <name>", "make one image of all that was named, too, under this tag")
       .option("--max-layers <n>", "merge layers of images past this many, the base's included; 100")
       .option("--no-check", "write images that would not run over the base image, too")
@@ -67,6 +73,7 @@ export const buildcachePush: CommandDefinition = {
       ...signingOptions(given, terminal),
       specs: given.specs(1),
       baseImage: given.text("baseImage"),
+      environmentFrom: given.text("envFrom") === "spack" ? "spack" : undefined,
       groups: given.texts("group").length === 0 ? undefined : given.texts("group"),
       digestFile: given.text("digestFile"),
       tag: given.text("tag"),

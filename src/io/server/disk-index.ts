@@ -34,13 +34,15 @@ const idleShare = 10;
 
 export function openDiskIndex(
   directory: string,
-  { onError }: { onError: (error: unknown) => void },
+  { repair = false, onError }: { repair?: boolean | undefined; onError: (error: unknown) => void },
 ): DiskIndex {
   const path = join(directory, "_journal");
   const { changes, size } = readJournal(path);
   const contents = createContents();
   for (const change of [...changesInIndex(directory), ...changes]) contents.apply(change);
-  for (const problem of checkManifests(directory, contents)) onError(problem);
+  const problems = checkManifests(directory, contents);
+  for (const problem of problems) onError(problem);
+  let outdated = repair && problems.length > 0;
   const journal = openJournal(path, { size });
 
   let waiting: { change: Change; done: () => void; failed: (error: unknown) => void }[] = [];
@@ -74,11 +76,12 @@ export function openDiskIndex(
   async function write(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    if (journal.isEmpty()) return;
+    if (journal.isEmpty() && !outdated) return;
     const started = performance.now();
     await writeAtomically(join(directory, "index.json"), encodeIndex(contents), { sync: true });
     // A crash before this is no harm: applying the journal's changes once more changes nothing.
     journal.remove();
+    outdated = false;
     wait = Math.max(shortestWait, idleShare * (performance.now() - started));
   }
 

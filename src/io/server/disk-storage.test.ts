@@ -169,6 +169,28 @@ test("a manifest that is broken on disk is dropped at the start, and said", asyn
   expect(after.errors.map(String)).toEqual([expect.stringContaining("is broken")]);
 });
 
+test("what is dropped at the start is dropped from index.json where it is repaired, and only there", async () => {
+  const root = scratchDirectory().path;
+  const clock = { now: Date.now };
+  const errors: string[] = [];
+  const open = (repair: boolean) =>
+    openDiskStorage({ root, clock, repair, onError: (error) => errors.push(String(error)) });
+  const first = open(false);
+  await first.repository(name).putManifest(manifestOf([]), { tags: [parseTag("a")] });
+  await first.close();
+  rmSync(blobPathOf(directoryOf(root, name), manifestOf([]).digest));
+  const found: number[] = [];
+  for (const repair of [false, true, false]) {
+    errors.length = 0;
+    const storage = open(repair);
+    await checkStorage(storage, { repair });
+    await storage.close();
+    found.push(errors.length);
+  }
+  expect(found).toEqual([1, 1, 0]);
+  rmSync(root, { recursive: true });
+});
+
 test("a blob that is broken on disk is found, and with repair can be pushed again", async () => {
   await using disk = await openDisk();
   const repository = disk.storage.repository(name);

@@ -14,6 +14,8 @@ export interface DiskStorageOptions {
   readonly clock: Pick<Clock, "now">;
   /** Told of what a crash or a damaged disk left broken, and of what could not be written at leisure. */
   readonly onError: (error: unknown) => void;
+  /** What is dropped at the start is taken out of index.json at the end, though nothing else changes. */
+  readonly repair?: boolean | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface DiskStorageOptions {
  * in which file: root.ts).
  * @throws Failure `server.root-in-use`
  */
-export function openDiskStorage({ root, clock, onError }: DiskStorageOptions): Storage {
+export function openDiskStorage({ root, clock, onError, repair }: DiskStorageOptions): Storage {
   try {
     mkdirSync(join(root, "_new"), { recursive: true });
   } catch (error) {
@@ -44,7 +46,7 @@ export function openDiskStorage({ root, clock, onError }: DiskStorageOptions): S
         if (options?.make !== true) return undefined;
         makeLayout(layout, root);
       }
-      const index = openDiskIndex(layout, { onError });
+      const index = openDiskIndex(layout, { repair, onError });
       indices.set(name, index);
       return index;
     },
