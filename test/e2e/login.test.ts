@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
@@ -100,4 +102,32 @@ test("a CI job's login is used for its registry where nothing else gives one, an
   const own = await stowage(["auth", "check", `oci://${host}/team/cache`], "", job);
   await stowage(["logout", host]);
   expect(own.out).toContain(".docker/config.json as alice");
+});
+
+test("https goes through a proxy's tunnel", async () => {
+  const asked: string[] = [];
+  const proxy = createServer();
+  proxy.on("connect", (request, socket) => {
+    asked.push(request.url ?? "");
+    const upstream = connect(Number(new URL(registry.url).port), "127.0.0.1", () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      upstream.pipe(socket).pipe(upstream);
+    });
+    upstream.on("error", () => socket.destroy());
+    socket.on("error", () => upstream.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  try {
+    const address = proxy.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const checked = await stowage(["--insecure", "auth", "check", "oci://registry.example/team/cache"], "", {
+      https_proxy: `http://127.0.0.1:${port}`,
+    });
+    expect(checked, checked.err).toMatchObject({ code: 0 });
+    expect(checked.out).toMatch(/pull +yes/);
+    expect(asked[0]).toBe("registry.example:443");
+  } finally {
+    proxy.close();
+    proxy.closeAllConnections();
+  }
 });
