@@ -123,7 +123,8 @@ export function openRegistries(context: Context): Registries {
     const plain = await openPlain(mirror, direction);
     if (plain === undefined) return undefined;
     const repository = signing === undefined ? plain : signingRepository(plain, signing);
-    return checked && checksSignatures(mirror) ? trust.guardMirror(mirror, repository) : repository;
+    if (!checked || !checksSignatures(mirror)) return repository;
+    return trust.guardMirror(mirror, repository, { own: signing !== undefined });
   }
 
   async function openPlain(mirror: Mirror, direction: Direction): Promise<Repository | undefined> {

@@ -15,7 +15,7 @@ import type { CertificateChecker } from "../trust/endorsement.js";
 import { type PublicKey, parsePublicKey } from "../trust/key.js";
 import type { TrustPolicy } from "../trust/policy.js";
 import { domainOf, type IndexMemory, policyVerifier } from "../trust/policy-verifier.js";
-import { trustingRepository } from "../trust/trusting-repository.js";
+import { type TrustingOptions, trustingRepository } from "../trust/trusting-repository.js";
 import { openCertificateChecker } from "./certificates.js";
 import type { Context } from "./context.js";
 
@@ -36,7 +36,11 @@ export interface Trust {
    */
   imagePolicy(repository: Repository): Promise<Trusted | undefined>;
   /** A mirror's repository, out of which nothing comes that does not verify, where the mirror is signed. */
-  guardMirror(mirror: Mirror, repository: Repository): Promise<Repository>;
+  guardMirror(
+    mirror: Mirror,
+    repository: Repository,
+    options?: Pick<TrustingOptions, "own">,
+  ): Promise<Repository>;
   guardImage(repository: Repository): Promise<Repository>;
   /**
    * File with the OpenPGP keys of those who sign a mirror of files; undefined: those of Spack's keyring.
@@ -52,7 +56,11 @@ export function openTrust(context: Context): Trust {
   const indexMemory = openIndexMemory(root, { report });
   const section = () => readSection(configuration, "trust");
 
-  const guard = (repository: Repository, { policy, certificates }: Trusted, isMirror: boolean): Repository =>
+  const guard = (
+    repository: Repository,
+    { policy, certificates }: Trusted,
+    { isMirror, own }: { readonly isMirror: boolean; readonly own?: boolean | undefined },
+  ): Repository =>
     trustingRepository(
       repository,
       policyVerifier({
@@ -62,7 +70,7 @@ export function openTrust(context: Context): Trust {
         verified,
         ordered: isMirror ? { tag: indexTag, memory: indexMemory } : undefined,
       }),
-      { accompanied: isMirror },
+      { accompanied: isMirror, own },
     );
 
   async function mirrorPolicy(mirror: Mirror): Promise<Trusted | undefined> {
@@ -104,9 +112,9 @@ export function openTrust(context: Context): Trust {
     indexMemory,
     mirrorPolicy,
     imagePolicy,
-    async guardMirror(mirror, repository) {
+    async guardMirror(mirror, repository, { own } = {}) {
       const trusted = await mirrorPolicy(mirror);
-      if (trusted !== undefined) return guard(repository, trusted, true);
+      if (trusted !== undefined) return guard(repository, trusted, { isMirror: true, own });
       throw new Failure("usage", `packages of ${mirror.name} must be signed, and nothing says by whom`, {
         code: "trust.policy-missing",
         subject: mirror.name,
@@ -132,7 +140,7 @@ export function openTrust(context: Context): Trust {
     },
     async guardImage(repository) {
       const trusted = await imagePolicy(repository);
-      return trusted === undefined ? repository : guard(repository, trusted, false);
+      return trusted === undefined ? repository : guard(repository, trusted, { isMirror: false });
     },
   };
 }

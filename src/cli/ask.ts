@@ -14,13 +14,14 @@ export async function readInput(): Promise<string> {
 
 /** Asks a person at the terminal. A secret is not shown while it is typed. */
 export async function ask(question: string, { secret = false }: { secret?: boolean } = {}): Promise<string> {
-  process.stderr.write(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({
     input: process.stdin,
     output: secret ? nowhere : process.stderr,
     terminal: true,
   });
+  // Now that the terminal shows nothing of what is typed.
+  process.stderr.write(question);
   try {
     return await new Promise((resolve, reject) => {
       reader.once("line", resolve);

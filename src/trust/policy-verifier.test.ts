@@ -458,6 +458,40 @@ test("what accompanies a manifest is not signed by whoever copies it, nor anothe
   );
 });
 
+test("who signs goes on with what it has written before others have signed it, too, and with nothing else", async () => {
+  const repository = repositoryAt("ghcr.io", "me/cache");
+  const policy = policyOf([alice, bob], { required: 2 });
+  const ordered = { tag: index, memory: remembering(), policy, certificates: undefined };
+  const signing = signingRepository(repository, { ...toolsOf(alice, "cosign2"), ordered });
+  const writer = trustingRepository(signing, verifierOf(policy), { own: true });
+  const { digest } = await store(writer, "1", tag);
+  expect((await writer.manifests.stat(tag))?.digest).toBe(digest);
+  await store(writer, "2", undefined);
+  await store(repository, "2", tag);
+  await expect(writer.manifests.stat(tag)).rejects.toMatchObject(code("trust.unsigned"));
+  await expect(
+    trustingRepository(repository, verifierOf(policy)).manifests.stat(digest),
+  ).rejects.toMatchObject(code("trust.too-few"));
+});
+
+test("of an index that was signed again and again, the newest signature tells that it is too old", async () => {
+  const repository = repositoryAt("ghcr.io", "me/cache");
+  const policy = policyOf([alice], { maxAge: 1000 });
+  const memory = remembering();
+  const ordered = { tag: index, memory, policy, certificates: undefined };
+  const signing = { ...toolsOf(alice, "cosign2"), ordered };
+  const { digest } = await store(signingRepository(repository, signing), "1", index);
+  await renewIndex(repository, digest, signing);
+  await verifierOf(policy, memory).verify(repository, { digest, tag: index });
+  await renewIndex(repository, digest, signing);
+  const reader = verifierOf(policy, memory);
+  await reader.verify(repository, { digest, tag: index });
+  now += 1001;
+  await expect(reader.verify(repository, { digest, tag: index })).rejects.toMatchObject(
+    code("trust.index-stale"),
+  );
+});
+
 test("a bundle that has an envelope and a message's signature is none: one might be checked, the other read", async () => {
   const repository = repositoryAt("ghcr.io", "me/cache");
   const subject = await store(repository, "1", tag);

@@ -92,39 +92,33 @@ export function inOrder(
   { endorsements, faults }: Collected,
   { repository, subject, policy, clock, seen }: About & { readonly clock: Clock; readonly seen: number },
 ): Collected {
-  const late: Failure[] = [];
-  const isNew = (one: Endorsement): boolean => counterOf(one) >= seen;
+  const label = labelOf(repository, subject);
   const isFresh = ({ signedAt }: Endorsement): boolean =>
     policy.maxAge === undefined ||
     (signedAt !== undefined && clock.now() - signedAt.getTime() <= policy.maxAge);
-  const label = labelOf(repository, subject);
-  for (const one of endorsements)
-    if (!isNew(one))
-      late.push(
-        distrust(
-          `${label} is older (${counterOf(one)}) than one seen before (${seen}): somebody has put an old index back`,
-          {
-            code: "trust.index-rollback",
-            subject: label,
-            hint: "Ask who runs the registry. `stowage buildcache update-index MIRROR --key FILE` makes it anew of the packages that are there.",
-          },
-        ),
-      );
-    else if (!isFresh(one))
-      late.push(
-        distrust(
-          `${label} was signed ${one.signedAt === undefined ? "nobody says when" : `at ${one.signedAt.toISOString()}`}, longer ago than the max-age in ${policy.origin} allows`,
-          {
-            code: "trust.index-stale",
-            subject: label,
-            hint: "Sign it again: `stowage sign MIRROR --index`.",
-          },
-        ),
-      );
-  return {
-    endorsements: endorsements.filter((one) => isNew(one) && isFresh(one)),
-    faults: [...faults, ...late],
-  };
+  const rollback = (one: Endorsement): Failure =>
+    distrust(
+      `${label} is older (${counterOf(one)}) than one seen before (${seen}): somebody has put an old index back`,
+      {
+        code: "trust.index-rollback",
+        subject: label,
+        hint: "Ask who runs the registry. `stowage buildcache update-index MIRROR --key FILE` makes it anew of the packages that are there.",
+      },
+    );
+  const stale = ({ signedAt }: Endorsement): Failure =>
+    distrust(
+      `${label} was signed ${signedAt === undefined ? "nobody says when" : `at ${signedAt.toISOString()}`}, longer ago than the max-age in ${policy.origin} allows`,
+      {
+        code: "trust.index-stale",
+        subject: label,
+        hint: "Sign it again: `stowage sign MIRROR --index`.",
+      },
+    );
+  // Older signatures of the same index stay beside the newer ones: they tell of no attack.
+  const newest = endorsements.filter((one) => counterOf(one) >= seen);
+  const late =
+    newest.length === 0 ? endorsements.map(rollback) : newest.filter((one) => !isFresh(one)).map(stale);
+  return { endorsements: newest.filter(isFresh), faults: [...faults, ...late] };
 }
 
 /** An index signed without a counter is older than any that has one. */

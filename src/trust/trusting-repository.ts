@@ -7,23 +7,31 @@ import type { Repository } from "../oci/repository.js";
 import { isCompanionTag } from "./stored-signature.js";
 import type { Verifier } from "./verifier.js";
 
+export interface TrustingOptions {
+  /** `false`: what accompanies manifests does not come unchecked, as people may name an image by any tag. */
+  readonly accompanied?: boolean | undefined;
+  /** What is written through it is signed by whoever writes, who need not wait for others that are to sign, too. */
+  readonly own?: boolean | undefined;
+}
+
 /**
  * A repository whose manifests are trusted: none comes out of it, by tag or by digest, unless the verifier agrees.
  *
  * All that a manifest names by digest (config, layers, the manifests of an index) is as good as itself. So whoever
  * reads through this cannot forget to check. What only accompanies a manifest (signatures, attestations, lists of
  * referrers) comes as it is: signatures are not signed themselves.
- * @param accompanied `false`: not even that comes, as people may name an image by any tag
  */
 export function trustingRepository(
   repository: Repository,
   verifier: Verifier,
-  { accompanied = true }: { readonly accompanied?: boolean } = {},
+  { accompanied = true, own = false }: TrustingOptions = {},
 ): Repository {
   const { manifests } = repository;
   const named = new Set<Digest>();
+  const written = new Map<Tag, Digest>();
   const verify = async (reference: Tag | Digest, digest: Digest, call?: Call): Promise<void> => {
     if (isDigest(reference) ? named.has(digest) : accompanied && isCompanionTag(reference)) return;
+    if (!isDigest(reference) && written.get(reference) === digest) return;
     await verifier.verify(repository, { digest, tag: isDigest(reference) ? undefined : reference }, call);
   };
   return {
@@ -47,6 +55,10 @@ export function trustingRepository(
         if (isImageIndex(manifest.descriptor.mediaType))
           for (const { digest } of decodeImageIndex(manifest).manifests) named.add(digest);
         return manifest;
+      },
+      async write(manifest, call) {
+        await manifests.write(manifest, call);
+        if (own && call?.tag !== undefined) written.set(call.tag, manifest.descriptor.digest);
       },
     },
   };
