@@ -52,7 +52,7 @@ export function assertSafeEntry(read: ReadTarEntry, limits: UnpackLimits, refuse
   if (type === "hardlink") assertSafeName(linkName);
   if (
     type === "symlink" &&
-    (linkName === "" || linkName.includes("\0") || byteLength(linkName) > limits.pathLength)
+    (linkName === "" || linkName.includes("\0") || isLonger(linkName, limits.pathLength))
   )
     throw refuse(name, { code: "archive.unsafe-link", why: "is a link to no path" });
 
@@ -64,13 +64,13 @@ export function assertSafeEntry(read: ReadTarEntry, limits: UnpackLimits, refuse
       throw refuse(name, { code: "archive.unsafe-name", why: "has a name that is no plain path" });
     if (parts.length > limits.depth)
       throw refuse(name, { code: "archive.too-deep", why: `is ${parts.length} directories deep` });
-    if (byteLength(path) > limits.pathLength || parts.some((part) => byteLength(part) > longestName))
+    if (isLonger(path, limits.pathLength) || parts.some((part) => isLonger(part, longestName)))
       throw refuse(name, { code: "archive.name-too-long", why: "has too long a name" });
   }
 }
 
 export const withoutSlash = (name: string): string => (name.endsWith("/") ? name.slice(0, -1) : name);
 
-/** Bytes of a name; where it is short in any encoding, its length will do. */
-const byteLength = (name: string): number =>
-  name.length * 3 <= longestName ? name.length : encodeFileName(name).byteLength;
+/** Whether a name has more than so many bytes: no character takes more than three for each unit of its text. */
+const isLonger = (name: string, bytes: number): boolean =>
+  name.length * 3 > bytes && encodeFileName(name).byteLength > bytes;

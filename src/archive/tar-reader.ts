@@ -71,17 +71,16 @@ export function createTarReader(sink: TarSink, subject: string): TarReader {
       if (left === 0) afterContent();
       return;
     }
-    const entry = { ...entryOf(fields), ...overrides };
-    const sparse = overrides.sparse === true;
+    const { name, size, linkName, sparse } = overrides;
     overrides = {};
+    left = size ?? fields.size;
     sink.entry({
-      type: sparse ? "other" : entry.type,
-      name: entry.name,
-      mode: entry.mode,
-      size: entry.size,
-      linkName: entry.linkName,
+      type: sparse === true ? "other" : typeOf(fields),
+      name: name ?? fields.name,
+      mode: fields.mode,
+      size: left,
+      linkName: linkName ?? fields.linkName,
     });
-    left = entry.size;
     padding = paddingOf(left);
     state = "content";
     if (left === 0) afterContent();
@@ -89,9 +88,8 @@ export function createTarReader(sink: TarSink, subject: string): TarReader {
 
   const step = (chunk: Uint8Array, at: number): number => {
     const count = Math.min(state === "header" ? blockSize - filled : left, chunk.byteLength - at);
-    const bytes = chunk.subarray(at, at + count);
     if (state === "header") {
-      header.set(bytes, filled);
+      header.set(chunk.subarray(at, at + count), filled);
       filled += count;
       if (filled === blockSize) {
         filled = 0;
@@ -100,9 +98,9 @@ export function createTarReader(sink: TarSink, subject: string): TarReader {
       return count;
     }
     left -= count;
-    if (state === "content") sink.data(bytes);
+    if (state === "content") sink.data(chunk.subarray(at, at + count));
     if (state === "extension" && extension !== undefined) {
-      extension.body.set(bytes, extension.filled);
+      extension.body.set(chunk.subarray(at, at + count), extension.filled);
       extension.filled += count;
       if (left === 0) overrides = { ...overrides, ...overridesOf(extension, subject) };
     }
@@ -173,11 +171,9 @@ interface HeaderFields {
   readonly linkName: string;
 }
 
-const entryOf = ({ flag, ...fields }: HeaderFields): ReadTarEntry => ({
-  ...fields,
-  // Before POSIX a directory was a file whose name ends in a slash.
-  type: flag === "\0" && fields.name.endsWith("/") ? "directory" : (types[flag] ?? "other"),
-});
+/** Before POSIX a directory was a file whose name ends in a slash. */
+const typeOf = ({ flag, name }: HeaderFields): ReadTarEntry["type"] =>
+  flag === "\0" && name.endsWith("/") ? "directory" : (types[flag] ?? "other");
 
 function decodeHeader(header: Buffer, subject: string): HeaderFields {
   let sum = 8 * 0x20;
@@ -188,7 +184,7 @@ function decodeHeader(header: Buffer, subject: string): HeaderFields {
   // GNU tar's own format uses the bytes of the prefix field for other things.
   const prefix = header.toString("latin1", 257, 263) === "ustar\0" ? text(header, 345, 155) : "";
   return {
-    flag: header.toString("latin1", 156, 157),
+    flag: String.fromCharCode(header[156] ?? 0),
     name: prefix === "" ? name : `${prefix}/${name}`,
     mode: number(header, { at: 100, length: 8, subject }),
     size: number(header, { at: 124, length: 12, subject }),
@@ -197,9 +193,12 @@ function decodeHeader(header: Buffer, subject: string): HeaderFields {
 }
 
 function text(header: Buffer, at: number, length: number): string {
-  const field = header.subarray(at, at + length);
-  const end = field.indexOf(0);
-  return decodeFileName(end === -1 ? field : field.subarray(0, end));
+  // Most fields are empty, most others ASCII: what else there is takes ten times as long.
+  if (header[at] === 0) return "";
+  const nul = header.indexOf(0, at);
+  const end = nul === -1 ? at + length : Math.min(nul, at + length);
+  const plain = header.toString("latin1", at, end);
+  return /^[\0-\x7f]*$/.test(plain) ? plain : decodeFileName(header.subarray(at, end));
 }
 
 /** Octal digits, or binary where the first bit is set (GNU, for large numbers). */
@@ -213,12 +212,18 @@ function number(
     if (Number.isSafeInteger(value)) return value;
     throw invalid(subject, "a number that is too large");
   }
-  const digits = header
-    .toString("latin1", at, at + length)
-    .replace(/[\0 ]+$/, "")
-    .trimStart();
-  if (!/^[0-7]*$/.test(digits)) throw invalid(subject, "a number that is none");
-  return digits === "" ? 0 : Number.parseInt(digits, 8);
+  const end = at + length;
+  let value = 0;
+  let next = at;
+  while (next < end && header[next] === 0x20) next += 1;
+  for (; next < end; next += 1) {
+    const digit = (header[next] ?? 0) - 0x30;
+    if (digit < 0 || digit > 7) break;
+    value = value * 8 + digit;
+  }
+  for (; next < end; next += 1)
+    if (header[next] !== 0 && header[next] !== 0x20) throw invalid(subject, "a number that is none");
+  return value;
 }
 
 function overridesOf({ kind, body }: Extension, subject: string): Overrides {

@@ -7,6 +7,8 @@ export interface InstallFiles extends Files {
   describe(path: string): ManifestEntry;
   /** Gives a file or a directory to a group, by its number. */
   changeGroup(path: string, group: number): void;
+  /** Makes a new file with this content; refused where anything is. */
+  write(path: string, content: Uint8Array, mode: number): void;
   /** Opens a file to change it in place. */
   update(path: string): UpdateFile;
 }

@@ -50,18 +50,14 @@ export function finishPackage(job: FinishJob, files: InstallFiles): void {
     const path = entry.name === "" ? prefix : `${prefix}/${entry.name}`;
     manifest.set(path, { ...found, hash: hashes.get(entry.name) });
   }
-  {
-    using file = files.create(at(installManifestName), 0o644);
-    file.write(utf8(encodeInstallManifest(manifest)));
-  }
+  files.write(at(installManifestName), utf8(encodeInstallManifest(manifest)), 0o644);
   const own = { name: installManifestName, type: "file", executable: false } as const;
   settleMode(own, { path: at(own.name), permissions, files });
 }
 
 function writeMetadata({ directory, metadata }: FinishJob, files: InstallFiles): WrittenEntry[] {
   return [...metadata].map(([name, content]) => {
-    using file = files.create(`${directory}/${name}`, 0o644);
-    file.write(content);
+    files.write(`${directory}/${name}`, content, 0o644);
     const hash = base32(createHash("sha1").update(content).digest());
     return { name, type: "file", executable: false, hash };
   });

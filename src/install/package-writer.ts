@@ -1,7 +1,6 @@
 import { createHash, hash as hashOnce } from "node:crypto";
 import type { FileSink, TreeSink } from "../archive/unpack.js";
 import { createRelocatableScanner, type Relocatable } from "../archive/relocatable.js";
-import type { OpenFile } from "../archive/files.js";
 import { planBinary } from "../relocate/binary.js";
 import { relocateLink } from "../relocate/link.js";
 import { patchOver } from "../relocate/patch.js";
@@ -113,8 +112,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
     const kind = kindOf(name, () => scanner.classify(content, named));
     const moved = named ? relocate(name, content, kind) : content;
     const final = (executable && wrapShebang(moved, { sbang: here.sbang, limit: shebangLimit })) || moved;
-    using file = create(name, executable);
-    file.write(final);
+    files.write(pathOf(name), final, modeFor(name, executable));
     if (named && leftoversIn(final, map, { limit: 1, allowed }).length > 0) leftovers.push(name);
     const hash = base32(hashOnce("sha1", final, "buffer"));
     written.push({ name, type: "file", executable, hash, elf: isElf(final) });
@@ -139,7 +137,7 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   };
 
   const large = (name: string, executable: boolean): FileSink => {
-    const file = create(name, executable);
+    const file = files.create(pathOf(name), modeFor(name, executable));
     const scan = scanner.start();
     const sha1 = createHash("sha1");
     let elf: boolean | undefined;
@@ -166,9 +164,9 @@ export function createPackageWriter(files: InstallFiles, options: WriterOptions)
   };
 
   // Permissions are only widened to what they will be when the package is finished.
-  const create = (name: string, executable: boolean): OpenFile => {
+  const modeFor = (name: string, executable: boolean): number => {
     if (executable) executables.add(name);
-    return files.create(pathOf(name), executable ? 0o755 : 0o644);
+    return executable ? 0o755 : 0o644;
   };
 
   return {

@@ -13,6 +13,8 @@ import { decodeFileName, encodeFileName, isPlainName } from "../../base/file-nam
 import type { InstallFiles } from "../../install/files.js";
 import { fileFailure, systemFiles } from "../system/files.js";
 
+const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
 /** Files of this machine, as an install needs them. */
 export const installFiles: InstallFiles = {
   ...systemFiles,
@@ -33,6 +35,18 @@ export const installFiles: InstallFiles = {
       lchownSync(native(path), lstatSync(native(path)).uid, group);
     } catch (error) {
       throw fileFailure(error, "change the group of", path);
+    }
+  },
+  write: (path, content, mode) => {
+    try {
+      const fd = openSync(native(path), newFile, mode);
+      try {
+        for (let at = 0; at < content.byteLength; ) at += writeSync(fd, content, at, content.byteLength - at);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      throw fileFailure(error, "write", path);
     }
   },
   update: (path) => {
