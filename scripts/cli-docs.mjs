@@ -9,7 +9,8 @@ const program = createProgram({ version: "", onHelp: () => {}, run: async () => 
 const pages = [];
 const visit = async (command, path) => {
   await program.load(command);
-  if (command.commands.length === 0 || path.length === 1) {
+  const isRoot = path.length === 1;
+  if (isRoot || command.commands.length === 0 || command.registeredArguments.length > 0) {
     let text = "";
     command.configureOutput({
       writeOut: (part) => {

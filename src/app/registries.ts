@@ -179,7 +179,20 @@ export function openRegistries(context: Context): Registries {
       // A view is a choice that somebody made: what is written is the index of all that is there.
       return { type: "files", cache: urlCache(store) };
     },
-    files: (mirror, direction) => openObjectStore(mirror, { direction, context, client, logins }),
+    async files(mirror, direction) {
+      const { url } = connectionOf(mirror, direction);
+      if (isRegistryUrl(url) || layoutPattern.test(url))
+        throw new Failure(
+          "unsupported",
+          `mirror ${mirror.name} is at ${redactUrl(url)}, which has no views and publishes no keys`,
+          {
+            code: "mirror.kind-unsupported",
+            subject: redactUrl(url),
+            hint: "Mirrors of files have. Whom to trust for a registry is said in trust.yaml; `stowage key list` shows it.",
+          },
+        );
+      return await openObjectStore(mirror, { direction, context, client, logins });
+    },
     async image(text, options = {}) {
       const { checked = context.checkSignature } = options;
       if (!checked && options.checked === undefined) unchecked(text);

@@ -51,20 +51,28 @@ async function candidates(
     return [...command.options]
       .filter((option) => !option.hidden || isGlobal(option))
       .flatMap(({ long, description }) => (long === undefined ? [] : [`${long}\t${description}`]));
-  if (command.commands.length > 0)
-    return command.commands.map((one) => `${one.name()}\t${one.description()}`);
+  const { commands } = command;
+  // `sbom` and `attest` have both, commands and arguments.
+  const children = argument > 0 ? [] : commands.map((one) => `${one.name()}\t${one.description()}`);
+  return [...children, ...(await argumentsOf(command, { last, argument, store }))];
+}
+
+async function argumentsOf(
+  command: Command,
+  { last, argument, store }: { last: string; argument: number; store: string | undefined },
+): Promise<readonly string[]> {
   const { registeredArguments } = command;
   // The last one may stand for many.
   const wanted = registeredArguments[Math.min(argument, registeredArguments.length - 1)];
   if (wanted === undefined || (argument >= registeredArguments.length && !wanted.variadic)) return [];
   if (wanted.argChoices !== undefined) return wanted.argChoices;
-  if (["mirror", "source", "destination"].includes(wanted.name())) return await mirrorNames();
+  if (["mirror", "mirrors", "source", "destination"].includes(wanted.name())) return await mirrorNames();
   const isInstalled = /^specs?$/.test(wanted.name()) && !ofMirrors.has(command.name());
   return isInstalled ? await installedNames(store, last) : [];
 }
 
 /** Commands whose specs are of what mirrors have, which only a network tells. */
-const ofMirrors: ReadonlySet<string> = new Set(["install", "image", "sign", "sync"]);
+const ofMirrors: ReadonlySet<string> = new Set(["install", "image", "sign", "sync", "list", "attach"]);
 
 const optionNamed = (command: Command, word: string): Option | undefined =>
   command.options.find((option) => option.short === word || option.long === word);

@@ -97,7 +97,7 @@ describe("logins", () => {
 
 describe("a mirror on the command line", () => {
   const known = mirrors("mirrors:\n  cache: oci://x/y\n  local: /l\n");
-  const find = (text: string): Mirror => findMirror(known, text, { variables, folder: "/work" });
+  const find = (text: string): Mirror => findMirror(known, text, { variables, folder: "/here" });
 
   test("is a name, a URL or a path", () => {
     expect(find("cache")).toBe(known[0]);
@@ -106,13 +106,13 @@ describe("a mirror on the command line", () => {
       fetch: { url: "oci://z/z" },
       signed: false,
     });
-    expect(find("./d")).toMatchObject({ fetch: { url: "file:///work/d" }, signed: true, origin: undefined });
+    expect(find("./d")).toMatchObject({ fetch: { url: "file:///here/d" }, signed: true, origin: undefined });
   });
 
   test("by its URL is the one that is configured where packages must be signed", () => {
     const signed = mirrors("mirrors:\n  s: {url: oci://x/s, signed: true}\n  u: oci://x/u\n");
     const names = ["oci://x/s", "oci://x/s/", "oci://x/u", "oci://x/s2"].map(
-      (text) => findMirror(signed, text, { variables, folder: "/work" }).name,
+      (text) => findMirror(signed, text, { variables, folder: "/here" }).name,
     );
     expect(names).toEqual(["s", "s", "oci://x/u", "oci://x/s2"]);
   });

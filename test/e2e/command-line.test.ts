@@ -275,6 +275,9 @@ describe("completion", () => {
     expect(complete("find", "--sto")).toEqual(["--store"]);
     expect(complete("mirror", "add", "--oci-password-")).toEqual(["--oci-password-variable"]);
     expect(complete("find", "--store", "/")).toEqual([""]);
+    expect(complete("buildcache", "keys", "mi")).toEqual(["mine"]);
+    expect(complete("attest", "")).toEqual(["verify", "main", "mine"]);
+    expect(complete("attest", "main", "ver")).toEqual([""]);
   });
 
   test("installed packages complete by name and by hash, of the store in question", () => {

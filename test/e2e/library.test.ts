@@ -1,4 +1,7 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scratchDirectory, spackRoot, unpackStore } from "../support/fixtures.js";
 import { startRegistry, type TestRegistry } from "../support/registry.js";
@@ -48,6 +51,32 @@ test("a program pushes, lists, installs and finds with the library alone", async
   expect(found.packages[0]?.prefix).toMatch(`${store}/linux-x86_64/greet-2.1.0-`);
   for (const { result } of await verify([], { ...here, store }))
     expect(result).toMatchObject({ type: "checked", deviations: [] });
+});
+
+test("the program in docs/library.md does what it says", async () => {
+  const page = readFileSync(new URL("../../docs/library.md", import.meta.url), "utf8");
+  const program = /```js\n(.*?)```/s.exec(page)?.[1] ?? "";
+  const ours = [
+    ['"stowage"', JSON.stringify(new URL("../../dist/lib/index.js", import.meta.url).href)],
+    ["oci://ghcr.io/my-org/cache", `oci+http://${registry.host}/documented`],
+    ["hdf5+mpi", "greet"],
+    ["/opt/software", join(scratch.path, "d")],
+    ["const common = {", `const common = { store: "${spackRoot}", sysroot: "${scratch.path}",`],
+  ] as const;
+  for (const [theirs] of ours) expect(program).toContain(theirs);
+  const cwd = join(scratch.path, "documented");
+  mkdirSync(cwd);
+  writeFileSync(
+    join(cwd, "program.mjs"),
+    ours.reduce((text, [theirs, replacement]) => text.replaceAll(theirs, replacement), program),
+  );
+  const env = { PATH: process.env["PATH"], HOME: cwd, SPACK_DISABLE_LOCAL_CONFIG: "1" };
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["program.mjs"], { cwd, env });
+  expect(stderr).toBe("");
+  expect(stdout.split("\n")).toContainEqual(expect.stringMatching(/^unpack greet@/));
+  expect(stdout).toMatch(/\n6 packages, \d+ bytes\n$/);
+  const { packages } = await library.list({ mirror: join(cwd, "mirror"), home: cwd, checkSignature: false });
+  expect(packages).toHaveLength(6);
 });
 
 test("what fails is a Failure that a program can tell apart", async () => {
