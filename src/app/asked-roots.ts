@@ -56,10 +56,15 @@ export async function askedRoots(specs: readonly string[], options: AskedOptions
       ? specs
       : (await environmentRoots(context, environment, groups)).specs;
   if ((locked?.roots.length ?? 0) + texts.length === 0)
-    throw new Failure("usage", "nothing to install was named", {
-      code: "install.nothing-asked",
-      hint: "Name specs, or give --lockfile FILE or --env DIR.",
-    });
+    throw groups === undefined
+      ? new Failure("usage", "nothing to install was named", {
+          code: "install.nothing-asked",
+          hint: "Name specs, or give --lockfile FILE or --env DIR.",
+        })
+      : new Failure("usage", `no root is in group ${groups.join(", ")}`, {
+          code: "install.nothing-asked",
+          hint: "Groups are those of the environment's roots in its spack.yaml.",
+        });
   const fromLock = locked === undefined ? undefined : await ofLockfile(locked, options);
   const resolved = await ofTexts(texts, options);
   return {

@@ -102,6 +102,9 @@ test("what is installed is present; of what is not, only what is asked for is pl
     ["zlib", "present", "/elsewhere/zlib"],
     ["libpng", "fetch", `/store/linux-x86_64/libpng-1.0-${libpng.hash}`],
   ]);
+  const { problems } = await plan({ database, only: "package" });
+  expect(codes(problems)).toEqual(["install.dependencies-left-out"]);
+  expect(problems[0]?.message).toMatch(/alone needs libpng@1\.0\/\w{7}$/);
 });
 
 test("packages that no mirror has are named, all of them", async () => {

@@ -138,6 +138,7 @@ export async function planInstall(request: InstallRequest, call?: Call): Promise
     tight,
     problems: [
       ...(request.allowMissing === true ? [] : missingProblems(missing, request.sources)),
+      ...(only === "package" ? leftOutProblems(wanted, { roots, database }) : []),
       ...unbelievable(fetched),
       ...unreadable(fetched),
       ...(request.host === undefined
@@ -231,6 +232,26 @@ function missingProblems(missing: readonly EntryRequest[], sources: readonly Pac
       code: "install.package-missing",
       subject,
       hint: how,
+    }),
+  ];
+}
+
+/** A package alone is of use where what it needs is there already; Spack refuses it else, too. */
+function leftOutProblems(
+  wanted: readonly ConcreteSpec[],
+  { roots, database }: { readonly roots: ReadonlySet<DagHash>; readonly database: Database },
+): Failure[] {
+  const lacking = wanted.filter(
+    ({ external, hash }) =>
+      external === undefined && !roots.has(hash) && database.records.get(hash)?.installed !== true,
+  );
+  const [first] = lacking;
+  if (first === undefined) return [];
+  return [
+    new Failure("not-found", `what is to be installed alone needs ${lacking.map(shown).join(", ")}`, {
+      code: "install.dependencies-left-out",
+      subject: shown(first),
+      hint: "Install that too: without --only package, or before it with --only dependencies.",
     }),
   ];
 }
