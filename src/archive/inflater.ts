@@ -69,11 +69,10 @@ export function invalid(
   cause: Error,
   { subject, type }: { readonly subject: string; readonly type: CompressionType },
 ): Failure {
-  return new Failure("corrupt", `cannot inflate ${subject}: ${cause.message}`, {
-    code: type === "zstd" ? "archive.zstd-invalid" : "archive.gzip-invalid",
-    subject,
-    cause,
-  });
+  const message = `cannot inflate ${subject}: ${cause.message}`;
+  return type === "zstd"
+    ? new Failure("corrupt", message, { code: "archive.zstd-invalid", subject, cause })
+    : new Failure("corrupt", message, { code: "archive.gzip-invalid", subject, cause });
 }
 
 /** RFC 8878, 3.1.1; frames to be skipped (3.1.2) do not come first. */

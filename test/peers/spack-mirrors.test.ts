@@ -7,11 +7,14 @@ import { hasZstd } from "../../src/archive/zstd.js";
 import { list, sync } from "../../src/index.js";
 import { hasShared, shared } from "../support/fixtures.js";
 import { pushingMachine } from "../support/push.js";
-import { startRegistry } from "../support/registry.js";
+import { pemPath, startRegistry } from "../support/registry.js";
 
 /** Root of a Spack 1.x; without one there is nobody to ask. */
 const checkout = process.env["STOWAGE_SPACK"];
 const run = promisify(execFile);
+
+/** Spack reads no index over `oci+http`. */
+const trusted = { SSL_CERT_FILE: pemPath("ca") };
 
 /** Spack with a mirror, a store, and recipes that say nothing, as it wants one of each package. */
 async function spackAt(machine: string, mirror: string) {
@@ -19,7 +22,7 @@ async function spackAt(machine: string, mirror: string) {
   // Spack makes no prefix longer than it was.
   const store = join(machine, "s");
   const scope = join(folder, "scope");
-  const { packages, graph } = await list({ home: folder, env: {}, mirror });
+  const { packages, graph } = await list({ home: folder, env: trusted, mirror });
   const namespaces = new Set<string>();
   for (const { name, namespace = "builtin" } of graph.nodes.values()) {
     namespaces.add(namespace);
@@ -46,6 +49,7 @@ async function spackAt(machine: string, mirror: string) {
   writeFileSync(join(scope, "config.yaml"), `config:\n  install_tree: {root: ${store}}\n`);
   const env = {
     PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+    ...trusted,
     HOME: folder,
     SPACK_USER_CONFIG_PATH: scope,
     SPACK_SYSTEM_CONFIG_PATH: join(folder, "system"),
@@ -75,9 +79,14 @@ test.skipIf(checkout === undefined)(
 
 test.skipIf(checkout === undefined)("Spack installs what push() packed as nobody else does", async () => {
   using machine = pushingMachine();
-  await using registry = await startRegistry();
-  const mirror = `oci+http://${registry.host}/cache`;
-  const { failed } = await machine.push(mirror, { specs: ["greet"], compressionLevel: 9, updateIndex: true });
+  await using registry = await startRegistry({ tls: true });
+  const mirror = `oci://${registry.host}/cache`;
+  const { failed } = await machine.push(mirror, {
+    specs: ["greet"],
+    compressionLevel: 9,
+    updateIndex: true,
+    env: trusted,
+  });
   expect(failed).toEqual([]);
   const { packages, spack } = await spackAt(machine.path, mirror);
   const greet = packages.find(({ spec }) => spec.name === "greet")?.spec.hash ?? "";
@@ -89,9 +98,9 @@ test.skipIf(checkout === undefined || !hasZstd)(
   "Spack lists what push() packed in zstd, and does not install it",
   async () => {
     using machine = pushingMachine();
-    await using registry = await startRegistry();
-    const mirror = `oci+http://${registry.host}/cache`;
-    await machine.push(mirror, { specs: ["greet"], compression: "zstd", updateIndex: true });
+    await using registry = await startRegistry({ tls: true });
+    const mirror = `oci://${registry.host}/cache`;
+    await machine.push(mirror, { specs: ["greet"], compression: "zstd", updateIndex: true, env: trusted });
     const { packages, spack } = await spackAt(machine.path, mirror);
     const greet = packages.find(({ spec }) => spec.name === "greet")?.spec.hash ?? "";
     expect(await spack("buildcache", "list", "--allarch", "--long")).toContain(greet.slice(0, 7));
