@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { inflate } from "../archive/gunzip.js";
+import { gunzip } from "../archive/gunzip.js";
 import { createTarReader } from "../archive/tar-reader.js";
 import type { Bytes } from "../base/bytes.js";
 import { type Call, checkInterrupted } from "../base/call.js";
@@ -80,16 +80,10 @@ async function fetched(
     },
     subject,
   );
-  const content = inflate(kept(entry.open(call), { ...call, file, advanced }), { ...call, subject });
-  for (;;) {
-    const { done, value } = await content.next();
-    if (done === true) {
-      reader.end();
-      const place = prefix === undefined ? undefined : { prefix, directories };
-      return { diffId: parseDigest(value.diffId), place };
-    }
-    reader.push(value);
-  }
+  const bytes = kept(entry.open(call), { ...call, file, advanced });
+  const { diffId } = await gunzip(bytes, reader.push, { ...call, subject });
+  reader.end();
+  return { diffId: parseDigest(diffId), place: prefix === undefined ? undefined : { prefix, directories } };
 }
 
 interface FetchOptions extends Call {

@@ -16,7 +16,7 @@ export async function gunzipHere(
   write: (piece: Uint8Array) => void,
   options: GunzipOptions,
 ): Promise<ArchiveSizes> {
-  const { type, bytes } = await sniff(compressed);
+  const { type, bytes } = await sniff(compressed, options.subject);
   const inflater = openInflater(type, options.subject);
   if (inflater === undefined) return await gunzip(bytes, write, options);
   let size = 0;

@@ -63,7 +63,7 @@ export async function* inflate(
       options.advanced?.(chunk.byteLength);
     }
   };
-  const { type, bytes } = await sniff(seen());
+  const { type, bytes } = await sniff(seen(), subject);
   try {
     for await (const chunk of type === "zstd"
       ? unzstd(bytes, subject)

@@ -18,10 +18,8 @@ export interface Inflater {
 /**
  * Reads gzip files and zstd frames, also several, one behind the other (zlib's streams stop after one of zstd's).
  * undefined where this Node does not have what is needed: then a stream has to do.
- * @throws Failure `archive.zstd-missing`
  */
 export function openInflater(type: CompressionType, subject: string): Inflater | undefined {
-  if (type === "zstd" && !hasZstd) throw zstdMissing(`${subject} is compressed with zstd`);
   const stream: Gzip = type === "zstd" ? openUnzstd() : createGunzip();
   // The synchronous call that Node's `gunzipSync` is made of; it has no public name.
   const handle: unknown = Reflect.get(stream, "_handle");
@@ -78,9 +76,13 @@ export function invalid(
 /** RFC 8878, 3.1.1; frames to be skipped (3.1.2) do not come first. */
 const zstdMagic = 0xfd2fb528;
 
-/** How bytes are compressed, by how they begin, and all of them; what is not zstd's is for gunzip to judge. */
+/**
+ * How bytes are compressed, by how they begin, and all of them; what is not zstd's is for gunzip to judge.
+ * @throws Failure `archive.zstd-missing`
+ */
 export async function sniff(
   source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  subject: string,
 ): Promise<{ readonly type: CompressionType; readonly bytes: AsyncIterable<Uint8Array> }> {
   const chunks = (async function* () {
     yield* source;
@@ -94,6 +96,10 @@ export async function sniff(
   }
   const { buffer, byteOffset, byteLength } = head;
   const isZstd = byteLength >= 4 && new DataView(buffer, byteOffset).getUint32(0, true) === zstdMagic;
+  if (isZstd && !hasZstd) {
+    await chunks.return();
+    throw zstdMissing(`${subject} is compressed with zstd`);
+  }
   return {
     type: isZstd ? "zstd" : "gzip",
     bytes: (async function* () {
