@@ -1,5 +1,6 @@
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
+import "./paused-end.js";
 import { type Environment, proxyFor } from "./proxy.js";
 
 /** How TLS is spoken. PEM texts. */
