@@ -8,8 +8,7 @@ export const buildcacheDownload: CommandDefinition = {
     command
       .option("-s, --spec <spec>", "the package: /7i7xbvp, zlib@1.3")
       .option("-p, --path <dir>", "folder to write its spec and its tarball to")
-      .option("-m, --mirror <mirror>", "only from this mirror, a name or a URL (else all)")
-      .option("--no-check-signature", "take what should be signed without its signature");
+      .option("-m, --mirror <mirror>", "only from this mirror, a name or a URL (else all)");
     examples(command, [["stowage buildcache download -s /7i7xbvp -p .", "spec and tarball, verified"]]);
   },
   async run({ given, options }) {
@@ -25,8 +24,7 @@ export const buildcacheSaveSpecfile: CommandDefinition = {
       .option("--root-spec <spec>", "the package, as mirrors have it")
       .option("-s, --specs <specs>", "of what it depends on only what matches one of these")
       .option("--specfile-dir <dir>", "folder to write a NAME.json for each to")
-      .option("-m, --mirror <mirror>", "only from this mirror, a name or a URL (else all)")
-      .option("--no-check-signature", "take what should be signed without its signature");
+      .option("-m, --mirror <mirror>", "only from this mirror, a name or a URL (else all)");
     examples(command, [
       ["stowage buildcache save-specfile --root-spec hdf5 -s 'zlib mpi' --specfile-dir specs", "two files"],
     ]);

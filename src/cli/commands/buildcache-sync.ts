@@ -11,10 +11,9 @@ export const buildcacheSync: CommandDefinition = {
       .argument("<source>", "name of a mirror, or a URL: of any kind")
       .argument("<destination>", "name of a mirror, or a URL: of any kind that can be written")
       .argument("[specs...]", "only these, with what they need to run (else those of --env, else all)")
-      .option("-n, --dry-run", "tell what would be copied")
+      .option("--dry-run", "tell what would be copied")
       .option("-f, --force", "copy again what is there already")
       .option("-u, --unsigned", "write to a mirror of signed packages without signatures")
-      .option("--no-check-signature", "take what should be signed without its signature")
       .option("--update-index", "renew the index of the destination afterwards")
       .option("--fail-fast", "stop at the first package that fails")
       .option("-j, --jobs <n>", "how many packages to copy at once");
