@@ -23,7 +23,7 @@ import type { Database } from "../store/database.js";
 import { defaultProjection, type LayoutOptions } from "../store/layout.js";
 import { type Asked, askedRoots, nameOf } from "./asked-roots.js";
 import { remembering } from "./available.js";
-import { type Context, openContext, type StowageOptions } from "./context.js";
+import { type Context, configuredPath, openContext, type StowageOptions } from "./context.js";
 import { installWorkers } from "./install-workers.js";
 import { openRegistries } from "./registries.js";
 
@@ -131,7 +131,10 @@ export async function install(
     plan,
     {
       store,
-      cache: openBlobCache(own?.newPath() ?? context.cacheRoot),
+      cache:
+        own === undefined
+          ? openBlobCache(context.cacheRoot, { spackCache: spackCacheOf(context) })
+          : openBlobCache(own.newPath()),
       workers: installWorkers(workers),
       clock: systemClock,
     },
@@ -151,6 +154,16 @@ export async function install(
     run,
     failed: failed.map(({ spec, failure }) => ({ spec, failure: documentOf(failure) })),
   };
+}
+
+/** Where Spack keeps what it fetched; undefined where that is below a Spack that is not on this machine. */
+function spackCacheOf(context: Context): string | undefined {
+  try {
+    return configuredPath(context, "source_cache");
+  } catch (error) {
+    if (error instanceof Failure && error.code === "config.variable-unset") return undefined;
+    throw error;
+  }
 }
 
 /** @throws Failure `spec.syntax` for a projection of what is no spec */

@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type InstallOptions, install } from "../../src/app/install.js";
@@ -179,6 +188,22 @@ describe.skipIf(!hasShared)("what is asked for", () => {
     const result = await install(["zlib"], options({ dryRun: false, cache: false, store: at("uncached") }));
     expect(result.failed).toEqual([]);
     expect(() => readFileSync(at(".stowage/cache/oci-layout"))).toThrow("ENOENT");
+  });
+
+  test("what Spack's source_cache has is not fetched again, wherever that is", async () => {
+    const config = at("source-cache");
+    mkdirSync(config);
+    for (const [place, fetched] of [
+      [cache, false],
+      ["$spack/cache", true],
+    ] as const) {
+      writeFileSync(join(config, "config.yaml"), `config: {source_cache: "${place}"}`);
+      const home = at(`home-${fetched}`);
+      const store = join(home, "store");
+      const result = await install(["zlib"], options({ dryRun: false, config, home, store }));
+      expect(result.failed).toEqual([]);
+      expect(existsSync(join(home, ".stowage/cache/oci-layout"))).toBe(fetched);
+    }
   });
 });
 

@@ -11,6 +11,8 @@ import { keepLastUsed, listed, markUsed, statThere } from "../disk/last-used.js"
 export interface BlobCacheOptions {
   /** Bytes to keep; the blobs used last stay (default 10 GiB). */
   readonly limit?: number | undefined;
+  /** Spack's `source_cache`, laid out alike: read, never written. */
+  readonly spackCache?: string | undefined;
 }
 
 const defaultLimit = 10 * 1024 ** 3;
@@ -25,8 +27,15 @@ const abandonedAfter = 24 * 3600 * 1000;
  * Layers below `root`, an OCI image layout that other tools can read. Processes share it: a file appears by a
  * rename when it is complete, and is never changed.
  */
-export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheOptions = {}): BlobCache {
-  const pathOf = (digest: Digest) => join(root, "blobs", algorithmOf(digest), hexOf(digest));
+export function openBlobCache(
+  root: string,
+  { limit = defaultLimit, spackCache }: BlobCacheOptions = {},
+): BlobCache {
+  const pathIn = (directory: string, digest: Digest) =>
+    join(directory, "blobs", algorithmOf(digest), hexOf(digest));
+  const pathOf = (digest: Digest) => pathIn(root, digest);
+  /** What was damaged in Spack's, which is not ours to mend. */
+  const damaged = new Set<Digest>();
   let pruned: Promise<void> | undefined;
 
   return {
@@ -38,6 +47,8 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
         await markUsed(path);
         return { path, cached: true };
       }
+      const theirs = spackCache === undefined || damaged.has(digest) ? undefined : pathIn(spackCache, digest);
+      if (theirs !== undefined && (await sizeOf(theirs)) === size) return { path: theirs, cached: true };
       pruned ??= prune(root, limit);
       await pruned;
       const temporary = join(root, `incoming-${randomBytes(8).toString("hex")}`);
@@ -88,7 +99,10 @@ export function openBlobCache(root: string, { limit = defaultLimit }: BlobCacheO
       const path = pathOf(digest);
       return (await sizeOf(path)) === size ? path : undefined;
     },
-    forget: async ({ descriptor }) => await rm(pathOf(descriptor.digest), { force: true }),
+    async forget({ descriptor: { digest } }) {
+      damaged.add(digest);
+      await rm(pathOf(digest), { force: true });
+    },
   };
 }
 
