@@ -18,7 +18,7 @@ const content = Buffer.concat([
 
 async function compressed(source: Iterable<Uint8Array>, level = 3) {
   const chunks: Uint8Array[] = [];
-  const summary = await zstd(source, (bytes) => void chunks.push(bytes), { level });
+  const summary = await zstd(source, (bytes) => void chunks.push(Buffer.from(bytes)), { level });
   return { bytes: Buffer.concat(chunks), summary };
 }
 

@@ -3,7 +3,7 @@ import zlib, { type Gzip } from "node:zlib";
 import { type Call, checkInterrupted } from "../base/call.js";
 import { Failure } from "../base/failure.js";
 import type { ArchiveSummary } from "./gzip.js";
-import { through } from "./through.js";
+import { openHere } from "./here.js";
 
 /** Whether this Node has zstd: from 22.15 on, and from 23.8. */
 export const hasZstd = typeof Reflect.get(zlib, "createZstdCompress") === "function";
@@ -29,8 +29,8 @@ export interface ZstdOptions extends Call {
 }
 
 /**
- * Compresses content into one frame with a checksum (RFC 8878) and hands its bytes to `write`, in order, each call
- * awaited. They depend on content, level and version of zstd, not on how the content is cut.
+ * Compresses content in the calling thread into one frame with a checksum (RFC 8878) and hands its bytes to `write`,
+ * in order, each call awaited; they are valid during it. They depend on content, level and version of zstd, not on how the content is cut.
  * @throws Failure `archive.zstd-missing`
  */
 export async function zstd(
@@ -42,21 +42,28 @@ export async function zstd(
   const hash = createHash("sha256");
   let contentSize = 0;
   let size = 0;
-  const seen = async function* (): AsyncGenerator<Uint8Array> {
+  const { compressionLevel, checksumFlag } = parameters;
+  const stream = openStream("createZstdCompress", { [compressionLevel]: level, [checksumFlag]: 1 });
+  const compressor = openHere(stream, zstdFlush, (cause) => cause);
+  if (compressor === undefined) throw zstdMissing("it takes zstd");
+  const emit = async (pieces: Iterable<Uint8Array>): Promise<void> => {
+    for (const piece of pieces) {
+      hash.update(piece);
+      size += piece.byteLength;
+      await write(piece);
+    }
+  };
+  try {
     for await (const chunk of content) {
       checkInterrupted(call);
       contentHash.update(chunk);
       contentSize += chunk.byteLength;
-      yield chunk;
+      await emit(compressor.pieces(chunk));
       advanced?.(chunk.byteLength);
     }
-  };
-  const { compressionLevel, checksumFlag } = parameters;
-  const stream = openStream("createZstdCompress", { [compressionLevel]: level, [checksumFlag]: 1 });
-  for await (const bytes of through(stream, seen())) {
-    hash.update(bytes);
-    size += bytes.byteLength;
-    await write(bytes);
+    await emit(compressor.end());
+  } finally {
+    compressor.close();
   }
   return {
     digest: `sha256:${hash.digest("hex")}`,
@@ -66,11 +73,12 @@ export async function zstd(
   };
 }
 
+/** ZSTD_e_continue and ZSTD_e_end. */
+export const zstdFlush = { more: 0, last: 2 };
+
 /** @throws Failure `archive.zstd-missing` */
 export const openUnzstd = (): Gzip =>
   openStream("createZstdDecompress", { [parameters.windowLogMax]: largestWindowLog });
-
-const chunkSize = 128 * 1024;
 
 /** zstd's streams are made as zlib's are; the types, those of Node 20, do not know them. */
 function openStream(
@@ -79,5 +87,5 @@ function openStream(
 ): Gzip {
   const create: unknown = Reflect.get(zlib, name);
   if (typeof create !== "function") throw zstdMissing("it takes zstd");
-  return create({ chunkSize, params });
+  return create({ params });
 }

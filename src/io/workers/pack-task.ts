@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { BinaryDistribution } from "../../archive/binary-distribution.js";
 import { type Compressor, defaultCompressor } from "../../archive/compressor.js";
 import { type ArchiveSummary, gzip } from "../../archive/gzip.js";
@@ -44,7 +45,14 @@ async function compress(
   write: (bytes: Uint8Array) => void,
   { engine, level, ...context }: Compressor & TaskContext,
 ): Promise<ArchiveSummary> {
-  if (engine === "zstd") return await zstd(content, write, { ...context, level });
+  if (engine === "zstd") {
+    // It works in this thread, which hears in between whether it is to stop.
+    const writeAndListen = async (bytes: Uint8Array): Promise<void> => {
+      write(bytes);
+      await setImmediate();
+    };
+    return await zstd(content, writeAndListen, { ...context, level });
+  }
   await using other = engine === "libdeflate" ? loadLibdeflate().compressor(level) : undefined;
   return await gzip(content, write, { ...context, level, compressMember: other?.compress });
 }
