@@ -14,6 +14,7 @@ import { createWorkers } from "../io/workers/pool.js";
 import { graphOfDatabase, type PushPlan, planPush, type Selection } from "../push/plan.js";
 import { pushFiles } from "../push/push-files.js";
 import { nameOf, type PackageName, type PushResult as RunResult, runPush } from "../push/run.js";
+import type { Repository } from "../oci/repository.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import { renewIndex } from "../trust/signing-repository.js";
 import { chosenCompressor, type CompressionOptions, warningsOf } from "./compression.js";
@@ -156,6 +157,10 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
           ...call,
           failFast,
         });
+  const refused =
+    destination.type === "images" && signing !== undefined
+      ? await refusedPackages(plan, { repository: destination.repository, jobs, call })
+      : [];
   if (options.digestFile !== undefined && destination.type === "images")
     await writeDigestFile(resolve(context.cwd, options.digestFile), result, {
       ...call,
@@ -173,6 +178,7 @@ export async function push(mirrorName: string, options: PushOptions = {}): Promi
   return {
     mirror: mirror.name,
     ...result,
+    failed: [...result.failed, ...refused],
     missing,
     rebased,
     sboms,
@@ -222,6 +228,25 @@ export async function gpgSigning(
   const { signal } = context;
   const signer = await openSigner(gpgOf(context), { key, signal });
   return (document) => signer.sign(document, { subject: `a package of mirror ${mirror.name}`, signal });
+}
+
+/** Packages that are there, and that no reader will take: a push that signs says so, and leaves them to --force. */
+async function refusedPackages(
+  { packages }: PushPlan,
+  { repository, jobs, call }: { repository: Repository; jobs: number; call: Call },
+): Promise<RunResult["failed"]> {
+  const present = packages.filter(({ action }) => action === "present");
+  const refused = await mapLimited(present, jobs * 4, async ({ tag, spec }) => {
+    try {
+      await repository.manifests.stat(tag, call);
+      return [];
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== "corrupt") throw error;
+      // Others have yet to sign it.
+      return error.code === "trust.too-few" ? [] : [{ ...nameOf(spec), failure: error.toJSON() }];
+    }
+  });
+  return refused.flat();
 }
 
 /** Of the packages that a mirror tells of those whose files are all there. */

@@ -492,6 +492,50 @@ test("of an index that was signed again and again, the newest signature tells th
   );
 });
 
+test("what a signed index of images names is as good as itself, and nothing else is", async () => {
+  const repository = repositoryAt("docker.io", "library/debian");
+  const [amd64, other] = [
+    await store(repository, "amd64", undefined),
+    await store(repository, "x", undefined),
+  ];
+  const images = encodeManifest({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [amd64] });
+  await repository.manifests.write(images, { tag });
+  const trusting = trustingRepository(repository, verifierOf(policyOf([alice])), { accompanied: false });
+  await expect(trusting.manifests.read(tag)).rejects.toMatchObject(code("trust.unsigned"));
+  await expect(trusting.manifests.read(amd64.digest)).rejects.toMatchObject(code("trust.unsigned"));
+  await signAs(alice, repository, { subject: images.descriptor, format: "cosign2" });
+  await trusting.manifests.read(tag);
+  expect((await trusting.manifests.read(amd64.digest))?.descriptor.digest).toBe(amd64.digest);
+  await expect(trusting.manifests.read(other.digest)).rejects.toMatchObject(code("trust.unsigned"));
+});
+
+test("no more than so many signatures are looked at, whoever adds them", async () => {
+  const repository = repositoryAt("ghcr.io", "me/cache");
+  const { digest } = await store(repository, "1", tag);
+  const fake = {
+    mediaType: mediaTypes.ociManifest,
+    size: 1,
+    artifactType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+  };
+  let asked = 0;
+  const flooded: Repository = {
+    ...repository,
+    referrers: async () =>
+      Array.from({ length: 10_000 }, (_, i) => ({ ...fake, digest: digestOf(utf8(`${i}`)) })),
+    manifests: {
+      ...repository.manifests,
+      read: async () => {
+        asked += 1;
+        return undefined;
+      },
+    },
+  };
+  await expect(verifierOf(policyOf([alice])).verify(flooded, { digest, tag })).rejects.toMatchObject(
+    code("trust.unsigned"),
+  );
+  expect(asked).toBeLessThan(600);
+});
+
 test("a bundle that has an envelope and a message's signature is none: one might be checked, the other read", async () => {
   const repository = repositoryAt("ghcr.io", "me/cache");
   const subject = await store(repository, "1", tag);

@@ -98,9 +98,12 @@ export async function* readBundles(
 ): AsyncIterable<StoredBundle | BrokenSignature> {
   const referrers = await guarded(() => repository.referrers(digest, call));
   if ("form" in referrers) return yield referrers;
-  for (const { artifactType, digest: at, mediaType } of referrers) {
-    // Registries that keep the list by tag may have it from clients that leave the type out.
-    if (!isImageManifest(mediaType) || (artifactType !== undefined && !maybeBundle(artifactType))) continue;
+  // Registries that keep the list by tag may have it from clients that leave the type out.
+  const found = referrers.filter(
+    ({ mediaType, artifactType }) =>
+      isImageManifest(mediaType) && (artifactType === undefined || maybeBundle(artifactType)),
+  );
+  for (const { digest: at } of found.slice(0, mostSignatures)) {
     const bundle = await guarded(() => readBundle(repository, at, call));
     if (bundle !== undefined) yield bundle;
   }

@@ -121,7 +121,10 @@ describe("a mirror in which all is signed", () => {
     expect([verified.code, verified.stdout.match(/not verified/g)?.length]).toEqual([1, 1]);
     const loud = await install("--no-check-signature", "zlib");
     expect([loud.code, loud.stderr]).toEqual([0, expect.stringContaining("NO SIGNATURE IS CHECKED")]);
-    expect(await putManifest(zlib, good)).toBe(201);
+    // Who pushes with the key is told, and can replace it.
+    const again = await run([...push("zlib"), "--key", at("ci.key")], withKey);
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("is not signed")]);
+    expect((await run([...push("zlib"), "--force", "--key", at("ci.key")], withKey)).code).toBe(0);
     expect((await install("zlib")).code).toBe(0);
   });
 
