@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { Failure } from "../base/failure.js";
 import { type Configuration, type Scope, scopeNamed } from "../config/configuration.js";
 import { type Edit, editYaml } from "../config/edit.js";
-import { type Direction, decodeMirrors, type Mirror } from "../config/mirror.js";
+import { type Direction, type Mirror, urlOf } from "../config/mirror.js";
 import { type MirrorChange, mirrorEdits, mirrorValue } from "../config/mirror-change.js";
 import { type ConfigNode, nodeAt } from "../config/node.js";
 import { editFile } from "../io/config/write.js";
@@ -48,13 +48,8 @@ export async function addMirror(
   const written = urlToWrite(url, context.cwd);
   const value = mirrorValue(name, { ...options, url: written });
   const { file, at } = placeOf(scope);
-  const origin = { scope: scope.name, file: join(context.cwd, "argument"), line: 1 };
-  const node: ConfigNode = { type: "scalar", origin, value: written };
   // Refuses a URL that no mirror can have before it is written.
-  decodeMirrors(
-    { type: "map", origin, entries: new Map([[name, { origin, replaces: false, value: node }]]) },
-    context.variables,
-  );
+  urlOf(written, { variables: context.variables, folder: context.cwd, place: `mirror ${name}` });
   await write(file, [{ type: "set", path: [...at, name], value, first: true }]);
   return { name, scope: scope.name, file, changed: true };
 }

@@ -131,7 +131,7 @@ function accessOf(mirror: MapEntry["value"], path: readonly string[]): Access | 
   };
 }
 
-interface UrlContext {
+export interface UrlContext {
   readonly variables: Variables;
   /** What relative paths start from. */
   readonly folder: string;
@@ -139,7 +139,7 @@ interface UrlContext {
 }
 
 /** A URL as it is; a path, after its variables, as `file://`. */
-function urlOf(text: string, { variables, folder, place }: UrlContext): string {
+export function urlOf(text: string, { variables, folder, place }: UrlContext): string {
   const scheme = schemePattern.exec(text)?.[1]?.toLowerCase();
   if (scheme !== undefined && mirrorSchemes.some((known) => known === scheme)) return text;
   if (scheme !== undefined && text.includes("://"))

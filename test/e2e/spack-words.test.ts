@@ -102,3 +102,9 @@ test("what is left to Spack says so, with any of its options", async () => {
   expect((await run(["mirror", "destroy", "--mirror-name", "x"])).code).toBe(8);
   expect((await run(["mirror", "-n", "list"])).code).toBe(0);
 });
+
+test("a mirror at what no mirror can be at is refused by its name", async () => {
+  const { code, stderr } = await run(["mirror", "add", "g", "gopher://x"]);
+  expect(code).toBe(2);
+  expect(stderr).toContain('error: mirror g: "gopher://x" has a scheme that no mirror can have');
+});
