@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
@@ -8,6 +9,7 @@ import { type InstallTree, paddedRoot } from "../config/install-tree.js";
 import type { Mirror } from "../config/mirror.js";
 import { permissionsOf } from "../config/permissions.js";
 import { defaultPermissions, type Permissions } from "../install/finish.js";
+import type { InstalledPackage } from "../install/install-package.js";
 import { installPackages, type InstallResult as RunResult } from "../install/installer.js";
 import { type InstallPlan, type PlannedPackage, planInstall } from "../install/plan.js";
 import { detectHost } from "../io/host/detect-host.js";
@@ -16,7 +18,7 @@ import { openBlobCache } from "../io/install/blob-cache.js";
 import { freeBytesAt } from "../io/disk/place.js";
 import { openStore } from "../io/store/disk-store.js";
 import { systemClock } from "../io/system/clock.js";
-import { createWorkers } from "../io/workers/pool.js";
+import { createWorkers, type Workers } from "../io/workers/pool.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { parseSpec } from "../spec/parse-spec.js";
 import type { Database } from "../store/database.js";
@@ -25,6 +27,7 @@ import { type Asked, askedRoots, nameOf } from "./asked-roots.js";
 import { remembering } from "./available.js";
 import { type Context, configuredPath, openContext, type StowageOptions } from "./context.js";
 import { installWorkers } from "./install-workers.js";
+import { openLayerRecords } from "./layer-records.js";
 import { openRegistries } from "./registries.js";
 
 export interface InstallOptions extends StowageOptions {
@@ -145,6 +148,7 @@ export async function install(
       permissionsOf: (name) => permissions.get(name) ?? defaultPermissions,
     },
   );
+  await keepOriginals(run.installed, { workers, cacheRoot: context.cacheRoot, call });
   return {
     root,
     plan,
@@ -154,6 +158,19 @@ export async function install(
     run,
     failed: failed.map(({ spec, failure }) => ({ spec, failure: documentOf(failure) })),
   };
+}
+
+/** A package that is where it was built is pushed by the layer that it came in, as long as nobody changes it. */
+async function keepOriginals(
+  installed: readonly InstalledPackage[],
+  { workers, cacheRoot, call }: { workers: Workers; cacheRoot: string; call: Call },
+): Promise<void> {
+  const records = openLayerRecords(join(cacheRoot, "layers"));
+  for (const { spec, prefix, layer } of installed) {
+    if (layer === undefined) continue;
+    const fingerprint = await workers.run("fingerprint", prefix, call);
+    await records.keepInstalled({ hash: spec.hash, fingerprint }, layer);
+  }
 }
 
 /** Where Spack keeps what it fetched; undefined where that is below a Spack that is not on this machine. */

@@ -10,6 +10,7 @@ import { keepLastUsed, markUsed } from "../io/disk/last-used.js";
 import { isDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { PackRequest } from "../push/packer.js";
+import type { DagHash } from "../spec/dag-hash.js";
 
 /** What a layer's bytes depend on. */
 export interface LayerOrigin {
@@ -19,10 +20,20 @@ export interface LayerOrigin {
   readonly compressor: Compressor;
 }
 
+/** A package as it was installed, of which nothing was changed since. */
+export interface InstalledOrigin {
+  readonly hash: DagHash;
+  /** Of all that is in the prefix. */
+  readonly fingerprint: string;
+}
+
 /** Which layer was made of what, so that it need not be made again. */
 export interface LayerRecords {
   find(origin: LayerOrigin): Promise<Layer | undefined>;
   keep(origin: LayerOrigin, layer: Layer): Promise<void>;
+  /** The layer that a package was installed from, where it is as it was built. */
+  findInstalled(origin: InstalledOrigin): Promise<Layer | undefined>;
+  keepInstalled(origin: InstalledOrigin, layer: Layer): Promise<void>;
 }
 
 /** To be raised when equal prefixes make other layers. */
@@ -33,33 +44,46 @@ const keptLimit = 4 * 1024 * 1024;
 
 export function openLayerRecords(directory: string): LayerRecords {
   let pruned: Promise<void> | undefined;
-  const pathOf = ({ request, fingerprint, compressor: { engine, level } }: LayerOrigin): string =>
+  const pathOf = (key: readonly unknown[]): string =>
     join(
       directory,
       createHash("sha256")
-        .update(JSON.stringify([format, engine, level, fingerprint, request]))
+        .update(JSON.stringify([format, ...key]))
         .digest("hex"),
     );
+  const made = ({ request, fingerprint, compressor: { engine, level } }: LayerOrigin): string =>
+    pathOf([engine, level, fingerprint, request]);
+  const installed = ({ hash, fingerprint }: InstalledOrigin): string =>
+    pathOf(["installed", hash, fingerprint]);
+
+  async function find(path: string): Promise<Layer | undefined> {
+    try {
+      const layer = decodeLayer(JSON.parse(await readFile(path, "utf8")));
+      await markUsed(path);
+      return layer;
+    } catch (error) {
+      // One that is not whole is none.
+      if (systemCodeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
+      throw diskFailure(error, { doing: "read", path });
+    }
+  }
+  async function keep(path: string, { descriptor, diffId }: Layer): Promise<void> {
+    const { mediaType, digest, size } = descriptor;
+    await mkdir(directory, { recursive: true });
+    await writeAtomically(path, JSON.stringify({ mediaType, digest, size, diffId }));
+    pruned ??= keepLastUsed(directory, keptLimit);
+    await pruned;
+  }
+
   return {
     async find(origin) {
-      const path = pathOf(origin);
-      try {
-        const layer = decodeLayer(JSON.parse(await readFile(path, "utf8")));
-        await markUsed(path);
-        if (layer === undefined || isDefault(origin.compressor)) return layer;
-        return { ...layer, compressor: origin.compressor };
-      } catch (error) {
-        // One that is not whole is none.
-        if (systemCodeOf(error) === "ENOENT" || error instanceof SyntaxError) return undefined;
-        throw diskFailure(error, { doing: "read", path });
-      }
+      const layer = await find(made(origin));
+      if (layer === undefined || isDefault(origin.compressor)) return layer;
+      return { ...layer, compressor: origin.compressor };
     },
-    async keep(origin, { descriptor: { mediaType, digest, size }, diffId }) {
-      await mkdir(directory, { recursive: true });
-      await writeAtomically(pathOf(origin), JSON.stringify({ mediaType, digest, size, diffId }));
-      pruned ??= keepLastUsed(directory, keptLimit);
-      await pruned;
-    },
+    keep: (origin, layer) => keep(made(origin), layer),
+    findInstalled: (origin) => find(installed(origin)),
+    keepInstalled: (origin, layer) => keep(installed(origin), layer),
   };
 }
 

@@ -14,7 +14,7 @@ import type { Workers } from "../io/workers/pool.js";
 import { parseDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { PackedLayer, Packer, PackRequest } from "../push/packer.js";
-import { decodeLayer, openLayerRecords } from "./layer-records.js";
+import { decodeLayer, type LayerOrigin, openLayerRecords } from "./layer-records.js";
 import { openScratch } from "./scratch.js";
 
 export interface PackerOptions {
@@ -37,21 +37,35 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
   const scratch = await openScratch(join(cacheRoot, "push"));
   const records = openLayerRecords(join(cacheRoot, "layers"));
 
-  async function originOf(request: PackRequest, call: Call | undefined) {
+  async function originOf(request: PackRequest, call: Call | undefined): Promise<LayerOrigin> {
     const fingerprint = await workers.run("fingerprint", locate(request.prefix), call);
     return { request, fingerprint, compressor };
   }
 
+  /** What a package was installed from, where that is what would be made of it, but for when and by whom. */
+  async function original({ request, fingerprint }: LayerOrigin): Promise<Layer | undefined> {
+    if (force || !isDefault(compressor)) return undefined;
+    return await records.findInstalled({ hash: request.hash, fingerprint });
+  }
+
   return {
     async recall(request, call) {
-      const installed = await installedFrom(locate(request.prefix));
-      if (installed !== undefined) return installed.layer;
-      return force ? undefined : await records.find(await originOf(request, call));
+      const aliased = await aliasedFrom(locate(request.prefix));
+      if (aliased !== undefined) return aliased.layer;
+      if (force) return undefined;
+      const origin = await originOf(request, call);
+      return (await original(origin)) ?? (await records.find(origin));
     },
     async pack(request, call) {
-      const installed = await installedFrom(locate(request.prefix));
-      if (installed !== undefined) return await downloaded(installed.layer, { request, cacheRoot });
+      const aliased = await aliasedFrom(locate(request.prefix));
+      if (aliased !== undefined) {
+        const kept = await downloaded(aliased.layer, cacheRoot);
+        if (kept === undefined) throw cannotPack(request);
+        return kept;
+      }
       const origin = await originOf(request, call);
+      const kept = await downloaded(await original(origin), cacheRoot);
+      if (kept !== undefined) return kept;
       const out = scratch.newPath(type === "zstd" ? ".tar.zst" : ".tar.gz");
       const { prefix, storeRoot, spackPrefix, prefixes } = request;
       const summary = await workers.run(
@@ -93,7 +107,7 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
  * The layer that a package with aliases was installed from; undefined for all others. What was replaced by an alias
  * cannot be relocated by anybody again, so it must not be packed.
  */
-async function installedFrom(directory: string): Promise<{ readonly layer: Layer | undefined } | undefined> {
+async function aliasedFrom(directory: string): Promise<{ readonly layer: Layer | undefined } | undefined> {
   const path = join(directory, aliasRecordName);
   try {
     const record: unknown = JSON.parse(await readFile(path, "utf8"));
@@ -107,22 +121,9 @@ async function installedFrom(directory: string): Promise<{ readonly layer: Layer
 }
 
 /** A layer as it was downloaded, where it is still there. */
-async function downloaded(
-  layer: Layer | undefined,
-  { request, cacheRoot }: { request: PackRequest; cacheRoot: string },
-): Promise<PackedLayer> {
+async function downloaded(layer: Layer | undefined, cacheRoot: string): Promise<PackedLayer | undefined> {
   const file = layer && (await openBlobCache(cacheRoot).find(layer.descriptor));
-  if (layer === undefined || file === undefined)
-    throw new Failure(
-      "unsupported",
-      `${request.subject} was relocated with aliases, so it cannot be packed again, and the layer that it was ` +
-        "installed from is neither in the mirror nor in the cache",
-      {
-        code: "push.aliased",
-        subject: request.prefix,
-        hint: "Copy it from the build cache that it came from, or push it where it was built.",
-      },
-    );
+  if (layer === undefined || file === undefined) return undefined;
   return {
     content: { descriptor: layer.descriptor, open: () => createReadStream(file) },
     diffId: layer.diffId,
@@ -130,3 +131,15 @@ async function downloaded(
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
+
+const cannotPack = ({ subject, prefix }: PackRequest): Failure =>
+  new Failure(
+    "unsupported",
+    `${subject} was relocated with aliases, so it cannot be packed again, and the layer that it was ` +
+      "installed from is neither in the mirror nor in the cache",
+    {
+      code: "push.aliased",
+      subject: prefix,
+      hint: "Copy it from the build cache that it came from, or push it where it was built.",
+    },
+  );

@@ -3,6 +3,7 @@ import { type Call, checkInterrupted } from "../base/call.js";
 import type { Clock } from "../base/clock.js";
 import { Failure } from "../base/failure.js";
 import type { Task } from "../base/progress.js";
+import type { Layer } from "../buildcache/entry.js";
 import type { Entry } from "../buildcache/source.js";
 import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import { subgraph } from "../spec/graph.js";
@@ -57,6 +58,8 @@ export interface InstalledPackage {
   readonly leftovers: readonly string[];
   /** Bytes of its files. */
   readonly size: number;
+  /** What it was made from and can be pushed as: it is where it was built, so nothing in it was changed. */
+  readonly layer?: Layer | undefined;
 }
 
 export interface Installing {
@@ -125,7 +128,10 @@ async function endPackage(
   );
   checkInterrupted(options);
   await staging.publish(directory, prefix, { overwrite });
-  return { spec, prefix, problems: made.problems, leftovers: made.leftovers, size: made.size };
+  const { problems, leftovers, size, moved } = made;
+  const { layer: descriptor, diffId } = entry;
+  const layer = moved || diffId === undefined ? undefined : { descriptor, diffId };
+  return { spec, prefix, problems, leftovers, size, layer };
 }
 
 /** Fetches a package and unpacks it in the staging area. */

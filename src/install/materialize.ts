@@ -13,7 +13,7 @@ import {
   type RelocatedNames,
   type WrittenEntry,
 } from "./package-writer.js";
-import { type Guess, originOf, type Prefixes, relocatesAlike } from "./prefixes.js";
+import { type Guess, originOf, type Prefixes, prefixPairs, relocatesAlike } from "./prefixes.js";
 
 /** One package to be made from its archive, in a worker thread: plain data. */
 export interface MaterializeJob {
@@ -44,6 +44,8 @@ export interface Materialized {
   /** Where it was made, and the bytes of its files. */
   readonly oldPrefix: string;
   readonly size: number;
+  /** Whether anything that it may name is in another place than where it was made. */
+  readonly moved: boolean;
 }
 
 export interface MaterializeContext extends Call {
@@ -68,11 +70,11 @@ export async function materialize(job: MaterializeJob, context: MaterializeConte
     const origin = prefixesOf(first.unpacked.distribution);
     const listed = listedIn(first.unpacked.distribution);
     if (first.writer !== undefined && agrees(first, { origin, listed, here: job.here }))
-      return resultOf(first.writer, first.unpacked, origin);
+      return resultOf(first.writer, first.unpacked, { origin, here: job.here });
     files.remove(job.directory);
     const { writer, unpacked } = await unpackOnce(job, context, { origin, listed });
     if (writer === undefined) throw new Error("the second pass wrote nothing");
-    return resultOf(writer, unpacked, origin);
+    return resultOf(writer, unpacked, { origin, here: job.here });
   } catch (error) {
     files.remove(job.directory);
     throw error;
@@ -205,7 +207,11 @@ function agrees({ writer, origin }: Pass, known: Known & { readonly here: Prefix
   return linksAgree && same(relocated.binary, listed.binary) && same(relocated.text, listed.text);
 }
 
-function resultOf(writer: PackageWriter, unpacked: Unpacked, origin: Prefixes): Materialized {
+function resultOf(
+  writer: PackageWriter,
+  unpacked: Unpacked,
+  { origin, here }: { readonly origin: Prefixes; readonly here: Prefixes },
+): Materialized {
   const { written, problems, leftovers, aliased } = writer;
   return {
     written,
@@ -214,5 +220,6 @@ function resultOf(writer: PackageWriter, unpacked: Unpacked, origin: Prefixes): 
     aliased: [...origin.packages].filter(([, prefix]) => aliased.has(prefix)).map(([hash]) => hash),
     oldPrefix: unpacked.prefix,
     size: unpacked.size,
+    moved: prefixPairs(origin, here).some(([from, to]) => from !== to),
   };
 }
