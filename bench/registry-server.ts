@@ -13,8 +13,8 @@ import { scratchFolder } from "./support/scratch.js";
 const blobs = 8;
 /** Connections at once for manifests. */
 const parallel = 16;
-/** What the server's process may take, in KiB. */
-const memoryLimit = 120 * 1024;
+/** What the server's process may take, in bytes. */
+const memoryLimit = 120 * 2 ** 20;
 
 export const prepare: Prepare = async ({ short }) => {
   const blobBytes = (short ? 1 : 128) * 1024 * 1024;
@@ -24,14 +24,14 @@ export const prepare: Prepare = async ({ short }) => {
   const ours = await startOurRegistry(join(scratch, "ours"));
   const theirs = isInstalled("docker-registry") ? await startDockerRegistry(join(scratch, "theirs")) : ours;
   const against = (run: (host: string) => Promise<Spent>) => ({
-    run: async () => {
-      const spent = await run(ours.host);
-      demandMemory(ours.pid);
-      return spent;
+    // curl takes the same for both: the time until it has all is compared, and what memory the servers took so far.
+    run: async () => ({ ...(await run(ours.host)), memory: peakMemory(ours.pid) }),
+    peer: {
+      name: "docker-registry",
+      program: "docker-registry",
+      run: async () => ({ ...(await run(theirs.host)), memory: peakMemory(theirs.pid) }),
     },
-    // curl takes the same for both: only the time until it has all is compared.
-    peer: { name: "docker-registry", program: "docker-registry", run: () => run(theirs.host) },
-    demands: [{ times: 1 }],
+    demands: [{ times: 1 }, { memory: memoryLimit }],
   });
   const size = `${(blobs * blobBytes) / 2 ** 20} MiB`;
   return [
@@ -167,9 +167,9 @@ async function curl(
   }
 }
 
-function demandMemory(pid: number | undefined): void {
+/** In bytes, since the process began. */
+function peakMemory(pid: number | undefined): number | undefined {
   const path = `/proc/${pid}/status`;
-  if (!existsSync(path)) return;
-  const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(path, "utf8"))?.[1]);
-  if (peak > memoryLimit) throw new Error(`the registry took ${peak} KiB, more than ${memoryLimit}`);
+  if (!existsSync(path)) return undefined;
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(path, "utf8"))?.[1]) * 1024;
 }

@@ -64,7 +64,7 @@ export interface RepositoryStorage {
 export interface StoredBlob {
   /** In bytes. */
   readonly size: number;
-  /** Bytes `start` up to, and not with, `end`. */
+  /** Bytes `start` up to, and not with, `end`. A chunk is its reader's until the next is asked for. */
   read(range?: { start: number; end: number }): Bytes;
 }
 
