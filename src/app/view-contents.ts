@@ -76,7 +76,7 @@ export async function viewRemove(
     const others = known.filter(({ hash }) => going.has(hash) && !asked.has(hash));
     throw new Failure(
       "conflict",
-      `${others.map(formatShort).join(", ")} in ${root} need what is to be removed`,
+      `${others.map((other) => formatShort(other)).join(", ")} in ${root} need what is to be removed`,
       {
         code: "view.needed",
         subject: root,

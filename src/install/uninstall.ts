@@ -138,7 +138,7 @@ function assertUnneeded({ protectedBy, force }: UninstallPlan): void {
   const more = protectedBy.size > 1 ? `; ${protectedBy.size - 1} more are needed` : "";
   throw new Failure(
     "conflict",
-    `${formatShort(needed)} is needed by ${users.map(formatShort).join(", ")}${more}`,
+    `${formatShort(needed)} is needed by ${users.map((user) => formatShort(user)).join(", ")}${more}`,
     {
       code: "store.needed",
       subject: needed.hash,
