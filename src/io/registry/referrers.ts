@@ -1,4 +1,5 @@
-import type { Call } from "../../base/call.js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Call, checkInterrupted } from "../../base/call.js";
 import { Failure } from "../../base/failure.js";
 import type { Descriptor } from "../../oci/descriptor.js";
 import { algorithmOf, type Digest, digestOf, hexOf } from "../../oci/digest.js";
@@ -92,6 +93,9 @@ const mostWrites = 10;
 /** Looks that must find a change, after which no other writer is expected to have read the list before it. */
 const looks = 2;
 
+/** Milliseconds before each look, and up to twice as many: far longer than others take from reading to writing. */
+const rest = 50;
+
 /**
  * Changes the list, which has no lock: whoever read it before our write writes it without our change. So it is read
  * again after each write, and changed again where the change is lost.
@@ -105,6 +109,8 @@ async function changeFallback(
 ): Promise<void> {
   const tag = fallbackTag(subject);
   for (let writes = 0, seen = 0; seen < looks; ) {
+    if (writes > 0) await sleep(rest * (1 + Math.random()));
+    checkInterrupted(call);
     const index = await readFallback(store, subject, call);
     const manifests = change(index.manifests);
     const isDone = manifests.length === index.manifests.length;
