@@ -148,7 +148,8 @@ export async function install(
       permissionsOf: (name) => permissions.get(name) ?? defaultPermissions,
     },
   );
-  await keepOriginals(run.installed, { workers, cacheRoot: context.cacheRoot, call });
+  if (options.cache !== false)
+    await keepOriginals(run.installed, { workers, cacheRoot: context.cacheRoot, call });
   return {
     root,
     plan,
@@ -166,10 +167,16 @@ async function keepOriginals(
   { workers, cacheRoot, call }: { workers: Workers; cacheRoot: string; call: Call },
 ): Promise<void> {
   const records = openLayerRecords(join(cacheRoot, "layers"));
-  for (const { spec, prefix, layer } of installed) {
-    if (layer === undefined) continue;
-    const fingerprint = await workers.run("fingerprint", prefix, call);
-    await records.keepInstalled({ hash: spec.hash, fingerprint }, layer);
+  try {
+    for (const { spec, prefix, layer } of installed) {
+      if (layer === undefined) continue;
+      const fingerprint = await workers.run("fingerprint", prefix, call);
+      await records.keepInstalled({ hash: spec.hash, fingerprint }, layer);
+    }
+  } catch (error) {
+    // The packages are installed all the same; to push them will take longer.
+    if (!(error instanceof Failure) || error.kind === "interrupted") throw error;
+    call.report?.({ type: "note", level: "warning", message: error.message });
   }
 }
 

@@ -69,7 +69,11 @@ export function openLayerRecords(directory: string): LayerRecords {
   }
   async function keep(path: string, { descriptor, diffId }: Layer): Promise<void> {
     const { mediaType, digest, size } = descriptor;
-    await mkdir(directory, { recursive: true });
+    try {
+      await mkdir(directory, { recursive: true });
+    } catch (error) {
+      throw diskFailure(error, { doing: "write", path: directory });
+    }
     await writeAtomically(path, JSON.stringify({ mediaType, digest, size, diffId }));
     pruned ??= keepLastUsed(directory, keptLimit);
     await pruned;

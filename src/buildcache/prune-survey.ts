@@ -82,7 +82,17 @@ export async function survey(
         throw error;
       found.broken.push({ name: tag, failure: error.toJSON() });
       // What it shares with packages is none of its fault.
-      await hold(await repository.manifests.read(tag, call).catch(() => undefined));
+      await hold(await manifestOf(tag));
+    }
+  }
+
+  /** Undefined where the tag's manifest itself is what is damaged: then nobody can tell what it needs. */
+  async function manifestOf(tag: Tag): Promise<Manifest | undefined> {
+    try {
+      return await repository.manifests.read(tag, call);
+    } catch (error) {
+      if (error instanceof Failure && error.kind === "corrupt") return undefined;
+      throw error;
     }
   }
 

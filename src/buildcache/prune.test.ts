@@ -332,3 +332,28 @@ test("a registry that says that it deletes, and does not, is told, and its index
   expect(await tagsOf(repository)).toEqual(tagsFor(...all));
   expect(await indexed(repository)).toEqual(before);
 });
+
+test("a damaged package whose manifest cannot be reached again stops it: it may need what would go", async () => {
+  const repository = await filled();
+  const tag = packageTag(hdf5);
+  const manifest = await repository.manifests.read(tag);
+  if (manifest === undefined) throw new Error("not there");
+  await repository.blobs.delete(decodeImageManifest(manifest).config.digest);
+  let reads = 0;
+  const unreachable: Repository = {
+    ...repository,
+    manifests: {
+      ...repository.manifests,
+      read: async (reference, call) => {
+        if (reference === tag && ++reads > 1)
+          throw new Failure("unavailable", "the registry is gone", { code: "registry.unreachable" });
+        return repository.manifests.read(reference, call);
+      },
+    },
+  };
+  const before = await tagsOf(repository);
+  await expect(prune(unreachable, { ...options, ...keeping(python) })).rejects.toMatchObject({
+    code: "registry.unreachable",
+  });
+  expect(await tagsOf(repository)).toEqual(before);
+});
