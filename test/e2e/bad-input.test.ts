@@ -2,15 +2,20 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { utf8 } from "../../src/base/bytes.js";
+import { openLayout } from "../../src/io/registry/layout.js";
+import { contentOf } from "../../src/oci/content.js";
+import { encodeManifest } from "../../src/oci/manifest.js";
+import { mediaTypes } from "../../src/oci/media-types.js";
+import { parseTag } from "../../src/oci/reference.js";
 import type { CliResult } from "../support/cli.js";
 import { stowage as runCli } from "../support/cli.js";
-import { scratchDirectory, shared, spackRoot, unpackStore } from "../support/fixtures.js";
+import { scratchDirectory, spackRoot, unpackStore } from "../support/fixtures.js";
 import { startRegistry, type TestRegistry } from "../support/registry.js";
 
 const scratch = scratchDirectory();
 const machine = join(scratch.path, "machine");
 const home = join(scratch.path, "home");
-const baseLayout = join(shared, "oci/base");
 let registry: TestRegistry;
 let mirror = "";
 
@@ -158,6 +163,19 @@ describe("bad input is refused by name, with a hint, and leaves nothing behind",
   });
 
   test("a base image of a layout, without its tag", async () => {
+    const baseLayout = join(scratch.path, "base");
+    const { blobs, manifests } = await openLayout(baseLayout, { create: true });
+    const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
+    await blobs.write(config);
+    await manifests.write(
+      encodeManifest({
+        schemaVersion: 2,
+        mediaType: mediaTypes.ociManifest,
+        config: config.descriptor,
+        layers: [],
+      }),
+      { tag: parseTag("12") },
+    );
     const failure = await failing(...pushing, "--base-image", `oci:${baseLayout}`, mirror, "greet");
     expect(failure).toMatchObject({
       exit: 3,
