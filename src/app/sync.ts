@@ -5,6 +5,7 @@ import { mapLimited } from "../base/limit.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
 import { type IndexResult, updateIndex } from "../buildcache/index-update.js";
 import type { Entry } from "../buildcache/source.js";
+import { packageStem } from "../buildcache/tag.js";
 import type { Mirror } from "../config/mirror.js";
 import { systemClock, systemRandom } from "../io/system/clock.js";
 import { type FailedPackage, nameOf, type PackageName, runPush } from "../push/run.js";
@@ -88,15 +89,18 @@ export async function copyPackages(
 
   const entries = new Map<DagHash, Entry>();
   const failed: FailedPackage[] = [];
-  const todo = wanted.filter((hash) => !present.has(hash));
-  await mapLimited(todo, jobs * 2, async (hash) => {
+  const todo = wanted.flatMap((hash) => {
     const one = found.get(hash);
+    return one === undefined || present.has(hash) ? [] : [{ hash, one }];
+  });
+  await mapLimited(todo, jobs * 2, async ({ hash, one }) => {
     try {
-      const entry = one && (await one.cache.read(one.name, call));
-      if (entry !== undefined) entries.set(hash, entry);
+      const entry = await one.cache.read(one.name, call);
+      if (entry === undefined) throw vanished(one);
+      entries.set(hash, entry);
     } catch (error) {
       if (!(error instanceof Failure) || error.kind === "interrupted") throw error;
-      failed.push({ name: one?.name ?? "?", version: "?", hash, failure: error.toJSON() });
+      failed.push({ ...namedBy(one.name, hash), failure: error.toJSON() });
     }
   });
   const bytes = [...entries.values()].reduce((sum, { layer }) => sum + layer.size, 0);
@@ -132,3 +136,17 @@ export async function copyPackages(
     index,
   };
 }
+
+/** What cannot be read is named by what its mirror calls it: `zlib-1.2.13-7i7x…`. */
+function namedBy(name: string, hash: DagHash): PackageName {
+  const stem = packageStem(name).replace(`-${hash}`, "");
+  const [, short = stem, version = "?"] = /^(.+?)-(\d.*|develop|main|master|git.*)$/.exec(stem) ?? [];
+  return { name: short, version, hash };
+}
+
+const vanished = ({ cache, name }: Found): Failure =>
+  new Failure("not-found", `${cache.label} listed ${packageStem(name)}, and does not have it any more`, {
+    code: "buildcache.package-vanished",
+    subject: name,
+    hint: "Somebody removed it meanwhile: run it again.",
+  });
