@@ -1,5 +1,6 @@
 import type { Call } from "../base/call.js";
 import type { Digest } from "../oci/digest.js";
+import type { ConcreteSpec } from "../spec/concrete-spec.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import type { BuildcacheIndex } from "./index-document.js";
 import type { Entry, PackageSource } from "./source.js";
@@ -23,13 +24,25 @@ export interface IndexStore {
   write(document: Uint8Array, call?: Call): Promise<Digest>;
 }
 
+/** A package of which only the manifest was read: that it is there, and how much there is to read of it. */
+export interface FoundPackage {
+  /** Bytes of what tells its spec: of two packages the one with more dependencies has more. */
+  readonly metadataSize: number;
+  /** Its spec, checked; undefined where it has been deleted since. */
+  read(call?: Call): Promise<Entry | undefined>;
+}
+
 /** Packages with an index: in a registry, a layout on disk, a folder, a web site, a bucket. */
 export interface BuildCache extends PackageSource {
   /** What it is, among all build caches: for what is kept of it on this machine. */
   readonly identity: string;
   /** What is there now, by hash, with the name that each has there: a tag, or the path of a file. */
   packages(call?: Call): Promise<ReadonlyMap<DagHash, string>>;
+  /** Every name that this package may have there. */
+  names(spec: ConcreteSpec): readonly string[];
   /** The package of a name that `packages` told; undefined where it has been deleted since. */
+  find(name: string, call?: Call): Promise<FoundPackage | undefined>;
+  /** The same, and its spec. */
   read(name: string, call?: Call): Promise<Entry | undefined>;
   readonly index: IndexStore;
 }

@@ -99,6 +99,12 @@ export interface ReadOptions extends Call {
   readonly checked?: CheckedNodes | undefined;
 }
 
+/** A package whose manifest was read, and not yet its config. */
+interface FoundEntry {
+  readonly config: Descriptor;
+  read(): Promise<OciEntry>;
+}
+
 /**
  * Reads one package from a repository: two requests, its layer not among them.
  * @returns undefined where the repository has no such tag
@@ -109,41 +115,55 @@ export async function readEntry(
   tag: Tag,
   call?: ReadOptions,
 ): Promise<OciEntry | undefined> {
+  return (await findEntry(repository, tag, call))?.read();
+}
+
+/** The first half of `readEntry`: one request. */
+export async function findEntry(
+  repository: Repository,
+  tag: Tag,
+  call?: ReadOptions,
+): Promise<FoundEntry | undefined> {
   checkInterrupted(call);
   const manifest = await repository.manifests.read(tag, call);
   if (manifest === undefined) return undefined;
   const subject = `${repository.label}:${tag}`;
   const image = decodeImageManifest(manifest);
-  const config = decodeImageConfig(await readJson(repository, image.config, call), subject);
   const own = image.layers.at(-1);
-  const diffIds = config.rootfs.diff_ids.map(parseDigest);
-  if (own === undefined || diffIds.length !== image.layers.length)
-    throw entryBroken(subject, `it has ${image.layers.length} layers and ${diffIds.length} diff ids`);
+  if (own === undefined) throw entryBroken(subject, "it has no layer");
   if (!readableLayers.includes(own.mediaType))
     throw new Failure("unsupported", `${subject} has its package in a layer of type ${own.mediaType}`, {
       code: "buildcache.layer-unsupported",
       subject,
       hint: `Packages are read from layers of types ${readableLayers.join(", ")}.`,
     });
-  const { spec, graph } = decodePackage(config, { subject, checked: call?.checked });
-  if (packageTag(spec) !== tag)
-    throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
-  const checksum = config["binary_cache_checksum"];
-  const hash = typeof checksum === "object" && checksum !== null ? Reflect.get(checksum, "hash") : undefined;
-  if (hash !== undefined && hash !== hexOf(own.digest))
-    throw entryBroken(subject, `its config names the tarball ${String(hash)}, its manifest ${own.digest}`);
-  return {
-    label: repository.label,
-    tag,
-    manifest,
-    image,
-    config,
-    spec,
-    graph,
-    madeIn: prefixToldBy(config, spec),
-    layer: own,
-    diffId: diffIds.at(-1),
-    layers: image.layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] as Digest })),
-    open: (openCall) => repository.blobs.read(own, openCall ?? call),
+  const read = async (): Promise<OciEntry> => {
+    const config = decodeImageConfig(await readJson(repository, image.config, call), subject);
+    const diffIds = config.rootfs.diff_ids.map(parseDigest);
+    if (diffIds.length !== image.layers.length)
+      throw entryBroken(subject, `it has ${image.layers.length} layers and ${diffIds.length} diff ids`);
+    const { spec, graph } = decodePackage(config, { subject, checked: call?.checked });
+    if (packageTag(spec) !== tag)
+      throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
+    const checksum = config["binary_cache_checksum"];
+    const hash =
+      typeof checksum === "object" && checksum !== null ? Reflect.get(checksum, "hash") : undefined;
+    if (hash !== undefined && hash !== hexOf(own.digest))
+      throw entryBroken(subject, `its config names the tarball ${String(hash)}, its manifest ${own.digest}`);
+    return {
+      label: repository.label,
+      tag,
+      manifest,
+      image,
+      config,
+      spec,
+      graph,
+      madeIn: prefixToldBy(config, spec),
+      layer: own,
+      diffId: diffIds.at(-1),
+      layers: image.layers.map((descriptor, i) => ({ descriptor, diffId: diffIds[i] as Digest })),
+      open: (openCall) => repository.blobs.read(own, openCall ?? call),
+    };
   };
+  return { config: image.config, read };
 }

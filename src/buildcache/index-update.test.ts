@@ -119,6 +119,43 @@ test("only what is new is read, and an index that is right is not written", asyn
   expect(second.seen).toEqual([`read ${indexTag}`, "tags"]);
 });
 
+test("a config tells of what its package needs: the configs of those are not read", async () => {
+  const repository = openRepository();
+  const top = makePackage("top", "1.0", [hdf5]);
+  await storePackage(repository, graphOf(zlib, []));
+  await storePackage(repository, graphOf(hdf5, [zlib]));
+  await storePackage(repository, graphOf(top, [hdf5, zlib]));
+  let configs = 0;
+  const { blobs } = repository;
+  const watching: Repository = {
+    ...repository,
+    blobs: {
+      ...blobs,
+      read(...args) {
+        configs += 1;
+        return blobs.read(...args);
+      },
+    },
+  };
+  expect(await updateIndex(ociCache(watching), { ...options, jobs: 1 })).toMatchObject({ packages: 3 });
+  expect(configs).toBe(1);
+});
+
+test("a name that another package's config tells with another version is looked at", async () => {
+  const repository = openRepository();
+  await storePackage(repository, graphOf(hdf5, [zlib]));
+  await storePackage(repository, graphOf(zlib, []));
+  const manifest = await repository.manifests.read(packageTag(zlib));
+  if (manifest === undefined) throw new Error("zlib is gone");
+  await repository.manifests.delete(packageTag(zlib));
+  const tag = parseTag(`zlib-9.9-${zlib.hash}.spack`);
+  await repository.manifests.write(manifest, { tag });
+  expect(await updateIndex(ociCache(repository), { ...options, jobs: 1 })).toMatchObject({
+    packages: 1,
+    broken: [{ name: tag, failure: { code: "buildcache.entry-broken" } }],
+  });
+});
+
 test("what is gone is dropped, with the dependencies nobody needs any more", async () => {
   const repository = openRepository();
   await storePackage(repository, graphOf(zlib, []));

@@ -5,7 +5,8 @@ import { mapLimited } from "../base/limit.js";
 import type { Digest } from "../oci/digest.js";
 import { RegistryFailure } from "../oci/errors.js";
 import type { DagHash } from "../spec/dag-hash.js";
-import type { BuildCache, StoredIndex } from "./build-cache.js";
+import { isHashKnown } from "../spec/hash-check.js";
+import type { BuildCache, FoundPackage, StoredIndex } from "./build-cache.js";
 import {
   type BuildcacheIndex,
   emptyIndex,
@@ -17,6 +18,9 @@ import { currentNode } from "./index-node.js";
 
 /** Times that the index is written before giving up: each is lost only to a writer who came in between. */
 const maxWrites = 12;
+
+/** Packages whose manifests are held in memory together. */
+const readTogether = 2000;
 
 /** What should be a package and is not. It is left out of the index, and reported. */
 export interface BrokenPackage {
@@ -40,7 +44,7 @@ export interface IndexResult {
 export interface UpdateIndexOptions extends Call {
   readonly clock: Clock;
   readonly random: Random;
-  /** Read every package again instead of trusting the old index for those it knows. */
+  /** Look at every package again instead of trusting the old index for those it knows. */
   readonly full?: boolean | undefined;
   /** Packages read at once. */
   readonly jobs?: number | undefined;
@@ -53,7 +57,8 @@ export interface UpdateIndexOptions extends Call {
  * are listed again, and the write repeated until nothing was missed: whoever writes last has therefore listed
  * all of them after the last write of anybody else, so that no package is lost (docs/index.md).
  *
- * Costs: the listing and the old index, two requests for each new package, and one write.
+ * Costs: the listing and the old index, one request for each new package, one for each whose spec no other new one tells,
+ * and one write.
  */
 export async function updateIndex(cache: BuildCache, options: UpdateIndexOptions): Promise<IndexResult> {
   const { clock, random, full = false, jobs = 16, signal, report } = options;
@@ -63,6 +68,7 @@ export async function updateIndex(cache: BuildCache, options: UpdateIndexOptions
 
   const nodes = new Map<DagHash, IndexNode>();
   const read = new Set<DagHash>();
+  const told = new Set<string>();
   const broken = new Map<DagHash, BrokenPackage>();
   const old = await readOldIndex(cache, { full, call });
   for (const [hash, node] of old?.index.nodes ?? []) nodes.set(hash, node);
@@ -86,16 +92,15 @@ export async function updateIndex(cache: BuildCache, options: UpdateIndexOptions
       if (!full) for (const hash of current.present) read.add(hash);
     }
     const unread = [...stored].filter(([hash]) => !read.has(hash) && !broken.has(hash));
-    await mapLimited(unread, jobs, async ([hash, name]) => {
-      const found = await readNodes(cache, name, call);
-      if (found === "gone") return;
-      if ("failure" in found) {
-        broken.set(hash, found);
-        report?.({ type: "note", level: "warning", message: `left out ${name}: ${found.failure.message}` });
-        return;
-      }
-      for (const [key, node] of found.nodes) nodes.set(key, node);
-      read.add(hash);
+    await readPackages(cache, unread, {
+      jobs,
+      call,
+      told,
+      keep: (node, hash) => nodes.set(hash, node),
+      done(hash, found) {
+        if (found === "read") read.add(hash);
+        else broken.set(hash, found);
+      },
     });
     const next = restrictIndex(nodes, new Set([...stored.keys()].filter((hash) => read.has(hash))));
     if (digest !== undefined && sameIndex(current, next) && !(rewrite && writes === 0)) break;
@@ -150,24 +155,64 @@ async function readOldIndex(
   }
 }
 
-/** The nodes of one package; what vanished since it was listed is `gone`, a broken one a value. */
-async function readNodes(
+interface Reading {
+  readonly jobs: number;
+  readonly call: Call;
+  /** Names of packages whose spec is known, its hash checked: their own or another's config told it. */
+  readonly told: Set<string>;
+  readonly keep: (node: IndexNode, hash: DagHash) => void;
+  readonly done: (hash: DagHash, found: "read" | BrokenPackage) => void;
+}
+
+/**
+ * Reads the manifest of each package, and its spec where no other's told it: a config tells of the whole closure, so the
+ * largest are read first, and few are left. What vanished since it was listed is passed over.
+ */
+async function readPackages(
   cache: BuildCache,
-  name: string,
-  call: Call,
-): Promise<{ nodes: Map<DagHash, IndexNode> } | BrokenPackage | "gone"> {
-  // What came damaged may have been so on its way: it is asked for once more.
-  for (let again = true; ; again = false) {
-    try {
-      const entry = await cache.read(name, call);
-      if (entry === undefined) return "gone";
-      const { graph } = entry;
-      return {
-        nodes: new Map([...graph.nodes].map(([hash, { node }]) => [hash, currentNode(node, graph.format)])),
-      };
-    } catch (error) {
-      if (!(error instanceof Failure) || !isOfThePackage(error)) throw error;
-      if (!again || error.kind !== "corrupt") return { name, failure: error.toJSON() };
+  unread: readonly (readonly [DagHash, string])[],
+  { jobs, call, told, keep, done }: Reading,
+): Promise<void> {
+  for (let at = 0; at < unread.length; at += readTogether) {
+    const found: { hash: DagHash; name: string; one: FoundPackage }[] = [];
+    await mapLimited(unread.slice(at, at + readTogether), jobs, ([hash, name]) =>
+      attempt({ hash, name }, async () => {
+        const one = await cache.find(name, call);
+        if (one !== undefined) found.push({ hash, name, one });
+      }),
+    );
+    found.sort((a, b) => b.one.metadataSize - a.one.metadataSize);
+    await mapLimited(found, jobs, ({ hash, name, one }) =>
+      attempt({ hash, name }, async (again) => {
+        if (!told.has(name)) {
+          const entry = await (again ? cache.read(name, call) : one.read(call));
+          if (entry === undefined) return;
+          const { graph } = entry;
+          for (const [key, spec] of graph.nodes) {
+            keep(currentNode(spec.node, graph.format), key);
+            if (isHashKnown(spec.node, graph.format)) for (const other of cache.names(spec)) told.add(other);
+          }
+        }
+        done(hash, "read");
+      }),
+    );
+  }
+
+  async function attempt(
+    { hash, name }: { readonly hash: DagHash; readonly name: string },
+    work: (again: boolean) => Promise<void>,
+  ): Promise<void> {
+    for (let again = false; ; again = true) {
+      try {
+        return await work(again);
+      } catch (error) {
+        if (!(error instanceof Failure) || !isOfThePackage(error)) throw error;
+        // What came damaged may have been so on its way: it is asked for once more.
+        if (!again && error.kind === "corrupt") continue;
+        done(hash, { name, failure: error.toJSON() });
+        call.report?.({ type: "note", level: "warning", message: `left out ${name}: ${error.message}` });
+        return;
+      }
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Repository } from "../oci/repository.js";
 import type { DagHash } from "../spec/dag-hash.js";
 import type { CheckedNodes } from "../spec/hash-check.js";
 import type { BuildCache, IndexStore, StoredIndex } from "./build-cache.js";
-import { readEntry } from "./entry.js";
+import { findEntry, readEntry } from "./entry.js";
 import { decodeIndex, indexBroken, indexLimit } from "./index-document.js";
 import { hashOfTag, indexTag, packageTag } from "./tag.js";
 
@@ -32,6 +32,11 @@ export function ociCache(repository: Repository): BuildCache {
     label,
     identity: `${registry}/${name}`,
     packages: (call) => packageTags(repository, call),
+    names: (spec) => [packageTag(spec)],
+    async find(tag, call) {
+      const found = await findEntry(repository, parseTag(tag), { ...call, checked });
+      return found && { metadataSize: found.config.size, read: found.read };
+    },
     read: (tag, call) => readEntry(repository, parseTag(tag), { ...call, checked }),
     async resolve({ hash, name, version }, call) {
       if (name !== undefined && version !== undefined)

@@ -97,6 +97,9 @@ export function urlCacheV2(
     label,
     identity: `${label} 2`,
     packages,
+    names: specPathsV2,
+    // One file tells all there is to tell.
+    find: async (path) => ({ metadataSize: 0, read: (call) => read(path, call) }),
     read,
     async resolve({ hash }, call) {
       known ??= packages(call);

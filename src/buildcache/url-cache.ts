@@ -114,20 +114,36 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
     return bytes && decodeUrlManifest(await open(bytes, { subject }), subject);
   }
 
-  async function read(path: string, call?: Call): Promise<Entry | undefined> {
+  async function find(path: string, call?: Call) {
     checkInterrupted(call);
     const subject = subjectOf(path);
     const stored = await blobsOf(path, call);
     if (stored === undefined) return undefined;
     const tarball = blobOf(stored, "tarball", subject);
-    const document = await readBlob(blobs, blobOf(stored, "spec", subject), { ...call, subject });
+    const metadata = blobOf(stored, "spec", subject);
+    return {
+      metadataSize: metadata.descriptor.size,
+      read: () => readSpec(path, { tarball, metadata }, call),
+    };
+  }
+
+  async function readSpec(
+    path: string,
+    stored: { readonly tarball: StoredBlob; readonly metadata: StoredBlob },
+    call: Call | undefined,
+  ): Promise<Entry> {
+    const subject = subjectOf(path);
+    const document = await readBlob(blobs, stored.metadata, { ...call, subject });
     const metadata = parseJson(document, subject, metadataLimit);
     const { spec, graph } = decodePackage(Object(metadata), { subject });
     if (specManifestPath(spec) !== path)
       throw entryBroken(subject, `it holds ${spec.name}@${spec.version}/${spec.hash}`);
-    const layer = { ...tarball.descriptor, mediaType: mediaTypes.ociLayerGzip };
+    const layer = { ...stored.tarball.descriptor, mediaType: mediaTypes.ociLayerGzip };
     return { label, spec, graph, layer, open: (inner) => blobs.read(layer, inner ?? call) };
   }
+
+  const read = async (path: string, call?: Call): Promise<Entry | undefined> =>
+    (await find(path, call))?.read();
 
   async function holds(path: string, call?: Call): Promise<boolean> {
     try {
@@ -175,6 +191,8 @@ export function urlCache(store: ObjectStore, options: UrlCacheOptions = {}): Url
     identity: `${label} 3 ${view ?? ""}`,
     blobs,
     packages,
+    names: (spec) => [specManifestPath(spec)],
+    find,
     read,
     async resolve({ hash, name, version }, call) {
       if (name !== undefined && version !== undefined)

@@ -13,12 +13,12 @@ const splicedTail = 7;
  * The DAG hash of a node as its content gives it, whatever its `hash` says. A node of a format 5 file that an
  * older Spack concretized keeps the hash of its first format.
  * @param format `_meta.version` of the file that holds the node
- * @returns undefined for nodes from formats 2 and 3, whose hash leaves out part of the node
+ * @returns undefined where it does not (`isHashKnown`)
  */
 export function dagHashOf(node: JsonObject, format: number): DagHash | undefined {
+  if (!isHashKnown(node, format)) return undefined;
   const { annotations, build_spec: buildSpec } = node;
   const first = formatOf(node, format);
-  if (first < 4) return undefined;
   const hashed = pythonJson(
     withoutHash(first < 5 && isObject(annotations) ? asFormat4(node, annotations) : node),
   );
@@ -28,6 +28,9 @@ export function dagHashOf(node: JsonObject, format: number): DagHash | undefined
     typeof built === "string" ? hash.slice(0, -splicedTail) + built.slice(-splicedTail) : hash,
   );
 }
+
+/** Whether a node's content gives its hash: in formats 2 and 3 it leaves out part of the node. */
+export const isHashKnown = (node: JsonObject, format: number): boolean => formatOf(node, format) >= 4;
 
 /** The format in which a node was concretized: a newer Spack that writes it again notes it. */
 export function formatOf({ annotations }: JsonObject, format: number): number {

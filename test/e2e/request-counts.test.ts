@@ -47,11 +47,11 @@ async function requestsOf(command: () => Promise<unknown>): Promise<Record<strin
   return countKinds(registry.requests.slice(before));
 }
 
-/** Made-up packages `p0`, `p1`, …, each of which needs the one before it. */
-async function storePackages(from: number, to: number): Promise<void> {
+/** Made-up packages `p0`, `p1`, …, none of which needs another, or each the one before it. */
+async function storePackages(from: number, to: number, { chained = false } = {}): Promise<void> {
   await using client = openTestClient(registry.url);
   const made: ConcreteSpec[] = [];
-  for (let i = 0; i < to; i += 1) made.push(makePackage(`p${i}`, "1.0", made.slice(-1)));
+  for (let i = 0; i < to; i += 1) made.push(makePackage(`p${i}`, "1.0", chained ? made.slice(-1) : []));
   for (const spec of made.slice(from)) await storePackage(client.open("cache"), graphOf(spec, made));
 }
 
@@ -95,6 +95,14 @@ describe("update-index", () => {
     await storePackages(0, 20);
     await update();
     expect(await requestsOf(update)).toEqual({ "GET index": 1, "GET blob": 1, "GET tags": 1 });
+  });
+
+  test("reads no config of a package whose spec another's told", async () => {
+    await storePackages(0, 100, { chained: true });
+    const requests = await requestsOf(update);
+    expect(requests).toMatchObject({ "GET manifest": 100 });
+    // Those that are asked for at once with the largest, which tells of all.
+    expect(requests["GET blob"]).toBeLessThan(50);
   });
 
   test("--full reads all packages again", async () => {
