@@ -65,14 +65,14 @@ export function decodeIndex(bytes: Uint8Array, { subject }: { subject: string })
   return { nodes, present };
 }
 
-/** The hashes a node depends on, by edge types of the index (`build`, `link`, `run`; test edges are not counted). */
-function dependencyHashes(node: IndexNode): DagHash[] {
-  const dependencies = node["dependencies"];
-  if (!Array.isArray(dependencies)) return [];
-  return dependencies.flatMap((edge: unknown) => {
-    if (!isObject(edge) || typeof edge["hash"] !== "string" || !isDagHash(edge["hash"])) return [];
-    return [edge["hash"]];
-  });
+/**
+ * What a node depends on, by edge types of the index (`build`, `link`, `run`; test edges are not counted). What is no
+ * hash may be among them: it names no node.
+ */
+function dependencyHashes({ dependencies }: IndexNode): DagHash[] {
+  const hashes: DagHash[] = [];
+  if (Array.isArray(dependencies)) for (const edge of dependencies) hashes.push(edge?.hash);
+  return hashes;
 }
 
 /** Keeps the packages of `present` and what they depend on; nodes that nobody needs any more are gone. */
@@ -81,12 +81,13 @@ export function restrictIndex(
   present: ReadonlySet<DagHash>,
 ): BuildcacheIndex {
   const kept = new Map<DagHash, IndexNode>();
-  const open = [...present];
-  for (let hash = open.pop(); hash !== undefined; hash = open.pop()) {
+  const needed = new Set(present);
+  // A set that grows while it is walked is walked to its end.
+  for (const hash of needed) {
     const node = nodes.get(hash);
-    if (node === undefined || kept.has(hash)) continue;
+    if (node === undefined) continue;
     kept.set(hash, node);
-    open.push(...dependencyHashes(node));
+    for (const other of dependencyHashes(node)) needed.add(other);
   }
   return { nodes: kept, present: new Set([...present].filter((hash) => kept.has(hash))) };
 }

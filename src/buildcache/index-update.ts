@@ -70,27 +70,21 @@ export async function updateIndex(cache: BuildCache, options: UpdateIndexOptions
   const read = new Set<DagHash>();
   const told = new Set<string>();
   const broken = new Map<DagHash, BrokenPackage>();
-  const old = await readOldIndex(cache, { full, call });
+  const [old, listed] = await Promise.all([readOldIndex(cache, { full, call }), cache.packages(call)]);
   for (const [hash, node] of old?.index.nodes ?? []) nodes.set(hash, node);
-  const rewrite = full || old?.unreadable === true;
   if (!full) for (const hash of old?.index.present ?? []) read.add(hash);
 
+  let stored = listed;
   let digest = old?.state;
   let current = old?.index ?? emptyIndex;
   let bytes = 0;
   let writes = 0;
+  /** Whether `current` may be other than what the packages in it make it. */
+  let foreign = true;
+  let rewrite = full || old?.unreadable === true;
   let rested = true;
   for (;;) {
     checkInterrupted(call);
-    const stored = await cache.packages(call);
-    if (writes > 0 && (await cache.index.state(call)) !== digest) {
-      // Somebody else wrote since; what they know need not be read again, and may be all there is to know.
-      const theirs = await readOldIndex(cache, { full: true, call });
-      current = theirs?.index ?? emptyIndex;
-      digest = theirs?.state;
-      if (!full) for (const [hash, node] of current.nodes) nodes.set(hash, node);
-      if (!full) for (const hash of current.present) read.add(hash);
-    }
     const unread = [...stored].filter(([hash]) => !read.has(hash) && !broken.has(hash));
     await readPackages(cache, unread, {
       jobs,
@@ -102,30 +96,33 @@ export async function updateIndex(cache: BuildCache, options: UpdateIndexOptions
         else broken.set(hash, found);
       },
     });
-    const next = restrictIndex(nodes, new Set([...stored.keys()].filter((hash) => read.has(hash))));
-    if (digest !== undefined && sameIndex(current, next) && !(rewrite && writes === 0)) break;
-    if (!rested) {
+    const present = new Set([...stored.keys()].filter((hash) => read.has(hash)));
+    if (!foreign && sameKeys(current.present, present)) break;
+    const next = restrictIndex(nodes, present);
+    if (digest !== undefined && sameIndex(current, next) && !rewrite) break;
+    if (rested) {
+      if (writes === maxWrites) throw contended(cache);
+      const encoded = encodeIndex(next);
+      bytes = encoded.byteLength;
+      digest = await cache.index.write(encoded, call);
+      current = next;
+      writes += 1;
+      foreign = rewrite = rested = false;
+    } else {
       // Writers who collided once would collide again in step. After a random pause, one of them may have done it all.
       rested = true;
       await clock.sleep(random() * 100 * 2 ** Math.min(writes, 6), signal);
-      continue;
     }
-    if (writes === maxWrites)
-      throw new Failure(
-        "unavailable",
-        `the index of ${cache.label} was replaced by others ${maxWrites} times while it was written`,
-        {
-          code: "buildcache.index-contended",
-          subject: cache.label,
-          hint: "Run `stowage buildcache update-index` again when fewer others push.",
-        },
-      );
-    const encoded = encodeIndex(next);
-    bytes = encoded.byteLength;
-    digest = await cache.index.write(encoded, call);
-    current = next;
-    writes += 1;
-    rested = false;
+    const [now, state] = await Promise.all([cache.packages(call), cache.index.state(call)]);
+    stored = now;
+    if (state === digest) continue;
+    // Somebody else wrote since; what they know need not be read again, and may be all there is to know.
+    const theirs = await readOldIndex(cache, { full: true, call });
+    current = theirs?.index ?? emptyIndex;
+    digest = theirs?.state;
+    foreign = true;
+    if (!full) for (const [hash, node] of current.nodes) nodes.set(hash, node);
+    if (!full) for (const hash of current.present) read.add(hash);
   }
   const before = old?.index.present ?? new Set();
   report?.({ type: "finished", task, outcome: `${current.present.size} packages` });
@@ -154,6 +151,17 @@ async function readOldIndex(
     return undefined;
   }
 }
+
+const contended = ({ label }: BuildCache): Failure =>
+  new Failure(
+    "unavailable",
+    `the index of ${label} was replaced by others ${maxWrites} times while it was written`,
+    {
+      code: "buildcache.index-contended",
+      subject: label,
+      hint: "Run `stowage buildcache update-index` again when fewer others push.",
+    },
+  );
 
 interface Reading {
   readonly jobs: number;
@@ -223,10 +231,14 @@ function isOfThePackage(error: Failure): boolean {
   return error.kind === "unsupported" && !(error instanceof RegistryFailure);
 }
 
-function sameIndex(a: BuildcacheIndex, b: BuildcacheIndex): boolean {
-  const same = <T>(
-    x: ReadonlySet<T> | ReadonlyMap<T, unknown>,
-    y: ReadonlySet<T> | ReadonlyMap<T, unknown>,
-  ): boolean => x.size === y.size && [...x.keys()].every((key) => y.has(key));
-  return same(a.present, b.present) && same(a.nodes, b.nodes);
+const sameIndex = (a: BuildcacheIndex, b: BuildcacheIndex): boolean =>
+  sameKeys(a.present, b.present) && sameKeys(a.nodes, b.nodes);
+
+function sameKeys<T>(
+  a: ReadonlySet<T> | ReadonlyMap<T, unknown>,
+  b: ReadonlySet<T> | ReadonlyMap<T, unknown>,
+): boolean {
+  if (a.size !== b.size) return false;
+  for (const key of a.keys()) if (!b.has(key)) return false;
+  return true;
 }

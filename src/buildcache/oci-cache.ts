@@ -58,8 +58,7 @@ const ociIndex = (repository: Repository): IndexStore => ({
   async write(document, call) {
     const layer = contentOf(document, mediaTypes.ociLayerGzip);
     const config = contentOf(utf8("{}"), mediaTypes.ociConfig);
-    await repository.blobs.write(layer, call);
-    await repository.blobs.write(config, call);
+    await Promise.all([layer, config].map((content) => repository.blobs.write(content, call)));
     const manifest = encodeManifest({
       mediaType: mediaTypes.ociManifest,
       schemaVersion: 2,
