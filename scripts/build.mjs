@@ -31,6 +31,8 @@ const slimUndici = {
   name: "slim undici",
   setup(build) {
     build.onResolve({ filter: /^undici$/ }, () => ({ path: `${root}/scripts/slim-undici.cjs` }));
+    // Nobody asks for HTTP/2 here, and Node's own part of it would be loaded.
+    build.onLoad({ filter: /undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({ contents: "" }));
   },
 };
 
@@ -70,8 +72,7 @@ async function bundleProgram() {
   ]);
   // The package's own files are ES modules.
   writeFileSync(`${root}/dist/cli/package.json`, '{ "type": "commonjs" }\n');
-  const bundles = ["stowage", "worker"].map((name) => `${root}/dist/cli/${name}.bundle.js`);
-  run("scripts/compile.mjs", bundles, "V8 could not compile the bundles");
+  run("scripts/compile.mjs", [], "V8 could not compile the bundles");
 }
 
 /** @param {{types?: boolean, clean?: boolean}} [options] */

@@ -92,8 +92,8 @@ export function restrictIndex(
   return { nodes: kept, present: new Set([...present].filter((hash) => kept.has(hash))) };
 }
 
-/** Characters that are encoded at once: each call costs, and no text may be as long as an index. */
-const partLength = 1024 * 1024;
+/** Entries that are written at once: each call costs, and no text may be as long as an index. */
+const partLength = 500;
 
 /**
  * The bytes of an index: a database of version 8, as Spack 1.x reads it. Entries are sorted by hash, so that
@@ -103,22 +103,20 @@ export function encodeIndex({ nodes, present }: BuildcacheIndex): Uint8Array {
   const refCounts = new Map<DagHash, number>();
   for (const node of nodes.values())
     for (const hash of dependencyHashes(node)) refCounts.set(hash, (refCounts.get(hash) ?? 0) + 1);
-  const parts: Uint8Array[] = [];
-  let text = '{"database":{"version":"8","installs":{';
-  let separator = "";
-  for (const hash of [...nodes.keys()].sort()) {
-    const record = {
-      spec: nodes.get(hash),
-      ref_count: refCounts.get(hash) ?? 0,
-      in_buildcache: present.has(hash),
-    };
-    text += `${separator}"${hash}":${JSON.stringify(record)}`;
-    separator = ",";
-    if (text.length < partLength) continue;
-    parts.push(utf8(text));
-    text = "";
+  const hashes = [...nodes.keys()].sort();
+  const parts = [utf8('{"database":{"version":"8","installs":{')];
+  for (let at = 0; at < hashes.length; at += partLength) {
+    // No hash is short enough to be taken for an index and moved to the front.
+    const part: Record<DagHash, unknown> = {};
+    for (const hash of hashes.slice(at, at + partLength))
+      part[hash] = {
+        spec: nodes.get(hash),
+        ref_count: refCounts.get(hash) ?? 0,
+        in_buildcache: present.has(hash),
+      };
+    parts.push(utf8(`${at === 0 ? "" : ","}${JSON.stringify(part).slice(1, -1)}`));
   }
-  parts.push(utf8(`${text}}}}`));
+  parts.push(utf8("}}}"));
   return concat(parts);
 }
 

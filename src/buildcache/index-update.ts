@@ -66,14 +66,11 @@ export async function updateIndex(cache: BuildCache, options: UpdateIndexOptions
   const task = { id: "index", verb: "index", subject: cache.label } as const;
   report?.({ type: "started", task });
 
-  const nodes = new Map<DagHash, IndexNode>();
-  const read = new Set<DagHash>();
   const told = new Set<string>();
   const broken = new Map<DagHash, BrokenPackage>();
   const [old, listed] = await Promise.all([readOldIndex(cache, { full, call }), cache.packages(call)]);
-  for (const [hash, node] of old?.index.nodes ?? []) nodes.set(hash, node);
-  if (!full) for (const hash of old?.index.present ?? []) read.add(hash);
-
+  const nodes = new Map(old?.index.nodes);
+  const read = new Set(full ? [] : old?.index.present);
   let stored = listed;
   let digest = old?.state;
   let current = old?.index ?? emptyIndex;

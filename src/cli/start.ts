@@ -17,4 +17,10 @@ const script = new Script(readFileSync(bundle, "latin1"), {
   filename: bundle,
   cachedData: existsSync(compiled) ? readFileSync(compiled) : undefined,
 });
-script.runInThisContext()(require, bundle);
+
+/** Modules of Node that most commands import and never use: each is loaded when something of it is asked for. */
+const rarelyUsed = ["node:child_process", "node:readline"];
+const requireLazily = (name: string): unknown =>
+  rarelyUsed.includes(name) ? new Proxy({}, { get: (_, key) => require(name)[key] }) : require(name);
+
+script.runInThisContext()(requireLazily, bundle);
