@@ -187,7 +187,9 @@ async function readPackages(
       }),
     );
     found.sort((a, b) => b.one.metadataSize - a.one.metadataSize);
-    await mapLimited(found, jobs, ({ hash, name, one }) =>
+    // Those that are read at once cannot spare each other's reading.
+    const atOnce = Math.min(jobs, Math.ceil(found.length / 3));
+    await mapLimited(found, atOnce, ({ hash, name, one }) =>
       attempt({ hash, name }, async (again) => {
         if (!told.has(name)) {
           const entry = await (again ? cache.read(name, call) : one.read(call));
