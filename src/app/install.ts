@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Call } from "../base/call.js";
 import { Failure, type FailureDocument } from "../base/failure.js";
 import type { BuildCache } from "../buildcache/build-cache.js";
+import type { EntryRequest } from "../buildcache/source.js";
 import { packageStem } from "../buildcache/tag.js";
 import { readSection } from "../config/configuration.js";
 import { type InstallTree, paddedRoot } from "../config/install-tree.js";
@@ -102,6 +103,10 @@ export async function install(
   const database = await store.readDatabase(call);
   const sources = caches.map(remembering);
   const asked = await askedRoots(specs, { ...options, context, caches, sources, database, host, call });
+  await using workers = createWorkers({ threads: context.jobs ?? availableParallelism() });
+  const isThere = ({ hash }: EntryRequest) => database.records.get(hash)?.installed === true;
+  if (options.dryRun !== true && (options.overwrite === true || !asked.roots.every(isThere)))
+    workers.prepare();
   const planned = await planInstall(
     {
       roots: asked.roots,
@@ -127,7 +132,6 @@ export async function install(
   if (options.dryRun) return { root, plan, conflicts, missing, unchecked, run: undefined, failed: [] };
 
   const permissions = await permissionsFor(plan, context);
-  await using workers = createWorkers({ threads: context.jobs ?? availableParallelism() });
   // What is not kept is with the packages under way, and so removed after us, even if we are killed.
   await using own = options.cache === false ? await store.openStaging() : undefined;
   const { failed, ...run } = await installPackages(

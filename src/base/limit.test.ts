@@ -19,6 +19,18 @@ test("a limiter never runs more than its limit, and runs all", async () => {
   expect(done).toEqual(Array.from({ length: 20 }, (_, i) => i));
 });
 
+test("of those that wait the most urgent is next, and equals keep their order", async () => {
+  const limit = createLimiter(1);
+  const order: string[] = [];
+  const work = (name: string, urgency?: number) =>
+    limit(async () => {
+      order.push(name);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }, urgency);
+  await Promise.all([work("running"), work("a"), work("b", 2), work("c", 1), work("d", 2), work("e")]);
+  expect(order).toEqual(["running", "b", "d", "c", "a", "e"]);
+});
+
 test("mapLimited keeps order, and after an error starts nothing new", async () => {
   expect(await mapLimited([3, 1, 2], 2, async (n) => n * 2)).toEqual([6, 2, 4]);
   let started = 0;

@@ -1,11 +1,15 @@
-/** Runs at most `limit` pieces of work at once, in the order they were given. */
-export type Limiter = <T>(work: () => Promise<T>) => Promise<T>;
+/** Runs at most `limit` pieces of work at once: of those that wait the most urgent, else in the order they were given. */
+export type Limiter = <T>(work: () => Promise<T>, urgency?: number) => Promise<T>;
 
 export function createLimiter(limit: number): Limiter {
   let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+  const waiting: { readonly urgency: number; readonly start: () => void }[] = [];
+  return async (work, urgency = 0) => {
+    if (running >= limit)
+      await new Promise<void>((start) => {
+        const before = waiting.findLastIndex((other) => other.urgency >= urgency);
+        waiting.splice(before + 1, 0, { urgency, start });
+      });
     else running += 1;
     try {
       return await work();
@@ -13,7 +17,7 @@ export function createLimiter(limit: number): Limiter {
       // The place goes straight to the next in line, so that a newcomer cannot overtake it.
       const next = waiting.shift();
       if (next === undefined) running -= 1;
-      else next();
+      else next.start();
     }
   };
 }

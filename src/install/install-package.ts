@@ -22,7 +22,7 @@ import type { Verified } from "./verify.js";
 /** What the hot loops are done by: worker threads. */
 export interface InstallWorkers {
   materialize(
-    job: MaterializeJob & { readonly archive: string },
+    job: MaterializeJob & { readonly archive: string; readonly size: number },
     call: Call & { readonly advanced?: ((bytes: number) => void) | undefined },
   ): Promise<Materialized>;
   finish(job: FinishJob, call: Call): Promise<void>;
@@ -161,6 +161,7 @@ async function unpack(
     aliases,
     caseInsensitive: options.caseInsensitive ?? false,
     archive: blob.path,
+    size: entry.layer.size,
   };
   try {
     const made = await reported(task, options, (advanced) =>

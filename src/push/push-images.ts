@@ -41,14 +41,18 @@ class ImagePush {
   readonly #options: ImagePushOptions;
   readonly #limit: Limiter;
   readonly #planned: ReadonlyMap<DagHash, PlannedPackage>;
+  /** Packages that need the most first: they are most often the largest, which shall not be what is left in the end. */
+  readonly #urgency: ReadonlyMap<DagHash, number>;
   readonly #layers = new Map<DagHash, Promise<Layer | undefined>>();
   readonly #manifests = new Map<DagHash, Promise<Digest>>();
 
   constructor(plan: PushPlan, repository: Repository, options: ImagePushOptions) {
     this.#repository = repository;
     this.#options = options;
-    this.#limit = createLimiter(options.jobs);
+    // Twice as many as there are threads: while one package is sent, another is packed.
+    this.#limit = createLimiter(options.jobs * 2);
     this.#planned = new Map(plan.packages.map((planned) => [planned.spec.hash, planned]));
+    this.#urgency = new Map(plan.packages.map(({ spec }, i) => [spec.hash, i]));
   }
 
   async push(planned: PlannedPackage, task: Task): Promise<PushedPackage> {
@@ -65,8 +69,9 @@ class ImagePush {
     let layer = this.#layers.get(spec.hash);
     if (layer === undefined) {
       const planned = this.#planned.get(spec.hash);
-      layer = this.#limit(() =>
-        planned?.action === "push" ? this.#packAndSend(planned, task) : this.#storedLayer(spec),
+      layer = this.#limit(
+        () => (planned?.action === "push" ? this.#packAndSend(planned, task) : this.#storedLayer(spec)),
+        this.#urgency.get(spec.hash),
       );
       // Whoever waits for it sees the failure; nobody may be waiting yet.
       layer.catch(() => {});

@@ -8,7 +8,6 @@ import { cpuOfCpuinfo, cpuOfSysctl, targetOfCpu } from "../../spec/detect-target
 import type { Host } from "../../spec/host.js";
 import { osOfMacVersion, osOfRelease } from "./operating-system.js";
 
-const run = promisify(execFile);
 /** A command that only prints what the kernel knows answers within milliseconds. */
 const commandTimeout = 10_000;
 
@@ -53,7 +52,10 @@ export async function detectHost(call?: Call): Promise<Host> {
 }
 
 async function print(command: string, args: readonly string[], call: Call | undefined): Promise<string> {
-  const { stdout } = await run(command, args, { timeout: commandTimeout, signal: call?.signal });
+  const { stdout } = await promisify(execFile)(command, args, {
+    timeout: commandTimeout,
+    signal: call?.signal,
+  });
   return stdout;
 }
 

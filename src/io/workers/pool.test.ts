@@ -55,6 +55,21 @@ test("run() gives the same bytes whatever the number of threads", async () => {
   expect(new Set(results.map(({ digest }) => digest)).size).toBe(1);
 });
 
+test("prepare() starts threads that tasks then run in, and what was never used is ended, too", async () => {
+  await using workers = createWorkers({ threads: 2 });
+  workers.prepare();
+  const pack = (name: string, urgency?: number) =>
+    workers.run(
+      "pack",
+      { prefix: "/opt/store/p", directory, distribution, out: join(scratch, name) },
+      { urgency },
+    );
+  const [one, two] = await Promise.all([pack("p1"), pack("p2", 1)]);
+  expect(one.digest).toBe(two.digest);
+  await using unused = createWorkers({ threads: 1 });
+  unused.prepare();
+});
+
 test("a Failure crosses threads with kind, code, hint, subject and cause", async () => {
   await using workers = createWorkers({ threads: 1 });
   const out = join(scratch, "failed.tar.gz");

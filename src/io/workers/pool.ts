@@ -4,9 +4,11 @@ import { createLimiter } from "../../base/limit.js";
 import { type Answer, decodeError, type Request } from "./messages.js";
 import type { TaskInput, TaskName, TaskResult } from "./tasks.js";
 
-/** Threads for the hot loops. None is started before it is needed; an idle one does not keep the process alive. */
+/** Threads for the hot loops. None is started before it is asked for; an idle one does not keep the process alive. */
 export interface Workers extends AsyncDisposable {
   readonly threads: number;
+  /** Starts the threads, where work is sure to come: that takes each as long as a command's own start. */
+  prepare(): void;
   /** Runs a task in a thread of its own, as soon as one is free. An error comes back as the Failure that it was. */
   run<Name extends TaskName>(
     name: Name,
@@ -20,6 +22,8 @@ export interface Workers extends AsyncDisposable {
 export interface RunOptions extends Call {
   /** Buffers to move instead of copying. */
   readonly transfer?: readonly Transferable[] | undefined;
+  /** Of the tasks that wait the most urgent is next; else the first. */
+  readonly urgency?: number | undefined;
   /** So many more bytes are done. */
   readonly advanced?: ((bytes: number) => void) | undefined;
 }
@@ -40,11 +44,21 @@ export function createWorkers({ threads }: { threads: number }): Workers {
 
   return {
     threads,
+    prepare() {
+      while (!closed && all.size < threads) {
+        const thread = startThread();
+        all.add(thread);
+        idle.push(thread);
+      }
+    },
     run: (name, input, options = {}) =>
       limiter(async () => {
         checkInterrupted(options);
         if (closed) throw new Error(`the worker threads are closed, "${name}" cannot run`);
-        const thread = idle.pop() ?? startThread();
+        // One that died while it waited would never answer.
+        const thread = idle.findLast((one) => one.alive()) ?? startThread();
+        const at = idle.indexOf(thread);
+        if (at >= 0) idle.splice(at, 1);
         all.add(thread);
         try {
           // The worker ran the task of this name, so its result is of this type.
@@ -53,7 +67,7 @@ export function createWorkers({ threads }: { threads: number }): Workers {
           if (thread.alive() && all.has(thread)) idle.push(thread);
           else all.delete(thread);
         }
-      }),
+      }, options.urgency),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -79,6 +93,7 @@ interface Running {
 
 function startThread(): Thread {
   const worker = new Worker(entry);
+  worker.unref();
   let alive = true;
   let running: (Running & { id: number }) | undefined;
   let lastId = 0;
