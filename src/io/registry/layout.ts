@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Bytes, concat } from "../../base/bytes.js";
 import { type Call, checkInterrupted } from "../../base/call.js";
@@ -273,14 +273,18 @@ async function writeStream(path: string, bytes: Bytes, call: Call | undefined): 
   try {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(temporary, "wx");
+    let writing: Promise<void> | undefined;
     try {
+      // While some are written, the next are on their way.
       for await (const chunks of gathered(bytes)) {
         checkInterrupted(call);
-        const { bytesWritten } = await file.writev(chunks);
-        // A system may take less than it was given; writeFile goes on until all is written, or says why not.
-        if (bytesWritten < sizeOfAll(chunks)) await file.writeFile(concat(chunks).subarray(bytesWritten));
+        await writing;
+        writing = writeAll(file, chunks);
+        writing.catch(() => {});
       }
+      await writing;
     } finally {
+      await writing?.catch(() => {});
       await file.close();
     }
     await rename(temporary, path);
@@ -288,6 +292,12 @@ async function writeStream(path: string, bytes: Bytes, call: Call | undefined): 
     await rm(temporary, { force: true });
     throw diskFailure(error, { doing: "write", path });
   }
+}
+
+async function writeAll(file: FileHandle, chunks: Uint8Array[]): Promise<void> {
+  const { bytesWritten } = await file.writev(chunks);
+  // A system may take less than it was given; writeFile goes on until all is written, or says why not.
+  if (bytesWritten < sizeOfAll(chunks)) await file.writeFile(concat(chunks).subarray(bytesWritten));
 }
 
 const sizeOfAll = (chunks: readonly Uint8Array[]): number =>
