@@ -3,9 +3,11 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { packPrefix } from "../src/archive/pack.js";
+import { Failure } from "../src/base/failure.js";
 import { systemFiles } from "../src/io/system/files.js";
+import { loadLibdeflate } from "../src/io/workers/libdeflate.js";
 import { type Stack, unpackStack } from "./data/stack.js";
-import type { Prepare } from "./harness.js";
+import type { Benchmark, Prepare } from "./harness.js";
 import { homeIn, nothing, spend, stowage } from "./support/command.js";
 import { startRegistry } from "./support/registries.js";
 import { scratchFolder } from "./support/scratch.js";
@@ -15,12 +17,15 @@ export const prepare: Prepare = async (options) => {
   const stack = unpackStack(join(scratch, "machine"), options);
   const { sysroot, storeRoot, specs, prefixes } = stack;
   const registry = await startRegistry(join(scratch, "registry"));
-  const push = async (repository: string, home: string) => {
+  const push = async (repository: string, home: string, options: readonly string[] = []) => {
     const mirror = `oci+http://${registry.host}/${repository}`;
     const command = ["buildcache", "push", "--json", "--store", storeRoot, "--sysroot", sysroot, mirror];
-    const { stdout, ...spent } = await spend([...stowage, ...command, ...specs, "--update-index"], {
-      env: homeIn(home),
-    });
+    const { stdout, ...spent } = await spend(
+      [...stowage, ...command, ...options, ...specs, "--update-index"],
+      {
+        env: homeIn(home),
+      },
+    );
     return { ...spent, size: sum(sizesIn(stdout)) };
   };
 
@@ -30,23 +35,39 @@ export const prepare: Prepare = async (options) => {
   const zlib6 = sum(prefixes.map((prefix) => gzipSync(tarOf(stack, prefix)).byteLength));
   const again = join(scratch, "again");
   await push("again", again);
-  return [
-    {
-      name: `push ${prefixes.length} packages to an empty repository of ${registry.name}, with index`,
-      run: () => push(`empty${repositories++}`, home),
-      peer: {
-        name: "tar c | pigz -6 -p 2 (in size: zlib 6)",
-        program: "pigz",
-        run: async () => {
-          const script = `tar -c -C ${sysroot} ${storeRoot.slice(1)} | pigz -6 -p 2 > ${packed}`;
-          return { ...(await spend(["sh", "-c", script])), size: zlib6 };
-        },
+  const pushToEmpty = (
+    demands: Benchmark["demands"],
+    how = "",
+    options: readonly string[] = [],
+  ): Benchmark => ({
+    name: `push ${prefixes.length} packages to an empty repository of ${registry.name}, with index${how}`,
+    run: () => push(`empty${repositories++}`, home, options),
+    peer: {
+      name: "tar c | pigz -6 -p 2 (in size: zlib 6)",
+      program: "pigz",
+      run: async () => {
+        const script = `tar -c -C ${sysroot} ${storeRoot.slice(1)} | pigz -6 -p 2 > ${packed}`;
+        return { ...(await spend(["sh", "-c", script])), size: zlib6 };
       },
-      // What it remembers of the layers that it packed would spare it the work.
-      reset: () => rmSync(home, { recursive: true, force: true }),
-      rounds: 5,
-      demands: [{ times: 0.6 }, { size: 1.03 }],
     },
+    // What it remembers of the layers that it packed would spare it the work.
+    reset: () => rmSync(home, { recursive: true, force: true }),
+    rounds: 5,
+    demands,
+  });
+  const libdeflate = ["--compression-engine", "libdeflate"];
+  return [
+    pushToEmpty([{ times: 0.6 }, { size: 1.03 }]),
+    ...(hasLibdeflate()
+      ? [
+          pushToEmpty([{ times: 0.38 }], ", by libdeflate", libdeflate),
+          pushToEmpty([{ times: 0.38 }], ", by libdeflate at level 1", [
+            ...libdeflate,
+            "--compression-level",
+            "1",
+          ]),
+        ]
+      : []),
     {
       name: "push again, all there",
       run: () => push("again", again),
@@ -55,6 +76,18 @@ export const prepare: Prepare = async (options) => {
     },
   ];
 };
+
+/** Told by name where the system has none, as a peer is. */
+function hasLibdeflate(): boolean {
+  try {
+    loadLibdeflate();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    console.error(`push: libdeflate is skipped: ${error.message}`);
+    return false;
+  }
+}
 
 /** Bytes of the layers that a push tells of. */
 function sizesIn(stdout: string): number[] {
