@@ -41,8 +41,8 @@ class ImagePush {
   readonly #options: ImagePushOptions;
   readonly #limit: Limiter;
   readonly #planned: ReadonlyMap<DagHash, PlannedPackage>;
-  /** Packages that need the most first: they are most often the largest, which shall not be what is left in the end. */
-  readonly #urgency: ReadonlyMap<DagHash, number>;
+  /** What others need. The rest goes first: it is most often the largest, which shall not be what is left in the end. */
+  readonly #needed: ReadonlySet<DagHash>;
   readonly #layers = new Map<DagHash, Promise<Layer | undefined>>();
   readonly #manifests = new Map<DagHash, Promise<Digest>>();
 
@@ -52,7 +52,7 @@ class ImagePush {
     // Twice as many as there are threads: while one package is sent, another is packed.
     this.#limit = createLimiter(options.jobs * 2);
     this.#planned = new Map(plan.packages.map((planned) => [planned.spec.hash, planned]));
-    this.#urgency = new Map(plan.packages.map(({ spec }, i) => [spec.hash, i]));
+    this.#needed = new Set(plan.packages.flatMap(({ spec }) => spec.dependencies.map(({ hash }) => hash)));
   }
 
   async push(planned: PlannedPackage, task: Task): Promise<PushedPackage> {
@@ -71,7 +71,7 @@ class ImagePush {
       const planned = this.#planned.get(spec.hash);
       layer = this.#limit(
         () => (planned?.action === "push" ? this.#packAndSend(planned, task) : this.#storedLayer(spec)),
-        this.#urgency.get(spec.hash),
+        this.#needed.has(spec.hash) ? 0 : 1,
       );
       // Whoever waits for it sees the failure; nobody may be waiting yet.
       layer.catch(() => {});
