@@ -26,7 +26,13 @@ const [what, ...words] = process.argv.slice(2);
 if (what === "run") runCommand(words);
 else {
   compileWhole("worker");
-  await runUsualCommands();
+  try {
+    await runUsualCommands();
+  } catch (error) {
+    // A machine without tar or without a loopback device: then all is kept.
+    console.error(`compile: the usual commands cannot be run here: ${error.message}`);
+    compileWhole("stowage");
+  }
 }
 
 function sourceOf(bundle) {

@@ -54,6 +54,12 @@ export async function startDockerRegistry(root: string): Promise<RunningRegistry
   });
 }
 
+/** What still runs: it ends with this process. */
+const running = new Set<() => void>();
+process.on("exit", () => {
+  for (const end of running) end();
+});
+
 async function start(
   name: string,
   root: string,
@@ -63,7 +69,7 @@ async function start(
   const [program = "", ...args] = command(host);
   const child = spawn(program, args, { stdio: "ignore" });
   const end = (): void => void child.kill("SIGKILL");
-  process.on("exit", end);
+  running.add(end);
   // It does not keep this process from ending.
   child.unref();
   for (let tries = 0; ; tries += 1) {
@@ -79,7 +85,7 @@ async function start(
     root,
     stop() {
       end();
-      process.off("exit", end);
+      running.delete(end);
       rmSync(root, { recursive: true, force: true });
     },
   };

@@ -14,6 +14,7 @@ import type { Workers } from "../io/workers/pool.js";
 import { parseDigest } from "../oci/digest.js";
 import { mediaTypes } from "../oci/media-types.js";
 import type { PackedLayer, Packer, PackRequest } from "../push/packer.js";
+import type { DagHash } from "../spec/dag-hash.js";
 import { decodeLayer, type LayerOrigin, openLayerRecords } from "./layer-records.js";
 import { openScratch } from "./scratch.js";
 
@@ -37,6 +38,9 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
   const scratch = await openScratch(join(cacheRoot, "push"));
   const records = openLayerRecords(join(cacheRoot, "layers"));
 
+  /** What `recall` saw, for the `pack` that follows: a prefix is walked once. */
+  const seen = new Map<DagHash, LayerOrigin>();
+
   async function originOf(request: PackRequest, call: Call | undefined): Promise<LayerOrigin> {
     const fingerprint = await workers.run("fingerprint", locate(request.prefix), call);
     return { request, fingerprint, compressor };
@@ -54,6 +58,7 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
       if (aliased !== undefined) return aliased.layer;
       if (force) return undefined;
       const origin = await originOf(request, call);
+      seen.set(request.hash, origin);
       return (await original(origin)) ?? (await records.find(origin));
     },
     async pack(request, call) {
@@ -63,7 +68,8 @@ export async function createPacker(workers: Workers, options: PackerOptions): Pr
         if (kept === undefined) throw cannotPack(request);
         return kept;
       }
-      const origin = await originOf(request, call);
+      const origin = seen.get(request.hash) ?? (await originOf(request, call));
+      seen.delete(request.hash);
       const kept = await downloaded(await original(origin), cacheRoot);
       if (kept !== undefined) return kept;
       const out = scratch.newPath(type === "zstd" ? ".tar.zst" : ".tar.gz");

@@ -80,8 +80,8 @@ export async function runPush(
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (error.kind === "interrupted" && !controller.signal.aborted) throw error;
-        // Stopped because another failed, which is told already.
-        if (error.kind === "interrupted" || error === controller.signal.reason) return;
+        // Stopped since another failed, or failed with it: that is told already.
+        if (error.kind === "interrupted" || controller.signal.aborted) return;
         const failure = error.toJSON();
         failed.push({ ...nameOf(planned.spec), failure });
         report?.({ type: "failed", task, failure });
