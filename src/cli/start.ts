@@ -21,6 +21,18 @@ const script = new Script(readFileSync(bundle, "latin1"), {
 /** Modules of Node that most commands import and never use: each is loaded when something of it is asked for. */
 const rarelyUsed = ["node:child_process", "node:readline"];
 const requireLazily = (name: string): unknown =>
-  rarelyUsed.includes(name) ? new Proxy({}, { get: (_, key) => require(name)[key] }) : require(name);
+  !rarelyUsed.includes(name)
+    ? require(name)
+    : new Proxy(
+        {},
+        {
+          get: (_, key) => require(name)[key],
+          ownKeys: () => Reflect.ownKeys(require(name)),
+          getOwnPropertyDescriptor(_, key) {
+            const own = Reflect.getOwnPropertyDescriptor(require(name), key);
+            return own && { ...own, configurable: true };
+          },
+        },
+      );
 
 script.runInThisContext()(requireLazily, bundle);
