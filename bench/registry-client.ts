@@ -3,8 +3,7 @@ import { randomFillSync } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { setFlagsFromString } from "node:v8";
-import { v8Flags } from "../scripts/v8-flags.mjs";
+import { setV8Flags } from "../scripts/v8-flags.mjs";
 import { bytesOf, utf8 } from "../src/base/bytes.js";
 import { openHttpClient } from "../src/io/http-client/http-client.js";
 import { openLayout } from "../src/io/registry/layout.js";
@@ -29,8 +28,7 @@ const self = fileURLToPath(import.meta.url);
 // Started as a program, this file is the client that is timed: in a process of its own, as skopeo is, and with V8 as the
 // command line sets it.
 if (process.argv[1] === self) {
-  const node = Number.parseInt(process.versions.node, 10);
-  for (const { flag, before } of v8Flags) if (node < before) setFlagsFromString(flag);
+  setV8Flags();
   const [, , direction, directory = "", host = ""] = process.argv;
   await using client = openHttpClient({ clock: systemClock, random: systemRandom });
   const remote = openRemoteRepository(parseRegistryUrl(`oci+http://${host}/bench`), client);

@@ -13,15 +13,13 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
-import { v8Flags } from "./v8-flags.mjs";
+import { setV8Flags } from "./v8-flags.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const entry = join(root, "dist/cli/stowage.js");
 const bundleOf = (name) => join(root, `dist/cli/${name}.bundle.js`);
 
-const node = Number.parseInt(process.versions.node, 10);
-for (const { flag, before } of v8Flags) if (node < before) setFlagsFromString(flag);
-
+setV8Flags();
 const [what, ...words] = process.argv.slice(2);
 if (what === "run") runCommand(words);
 else {
@@ -95,9 +93,12 @@ async function runUsualCommands() {
       install,
       ["find", "--store", join(work, "store")],
     ];
-    // One that fails (the packages are for one platform) has called what it called.
-    for (const command of commands)
-      spawnSync(process.execPath, [fileURLToPath(import.meta.url), "run", ...command], { env });
+    // One that fails has called what it called: where the packages are for another platform, an install does.
+    for (const command of commands) {
+      const words = [fileURLToPath(import.meta.url), "run", ...command];
+      const { status, stderr } = spawnSync(process.execPath, words, { env, encoding: "utf8" });
+      if (status !== 0) console.error(`compile: stowage ${command.join(" ")}: ${stderr}`);
+    }
   } finally {
     server.kill();
     rmSync(work, { recursive: true, force: true });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+
 /**
  * How V8 is to run a command: one that is over before it could profit from what V8 does beside it, in other threads.
  * Set before anything is compiled, here and when it is compiled beforehand; V8 takes no code made under others.
@@ -13,3 +15,9 @@ export const v8Flags = [
   // in threads beside.
   { flag: "--no-incremental-marking", before: 21 },
 ];
+
+/** What src/cli/start.ts does before it takes the bundle. */
+export function setV8Flags() {
+  const node = Number.parseInt(process.versions.node, 10);
+  for (const { flag, before } of v8Flags) if (node < before) setFlagsFromString(flag);
+}

@@ -9,7 +9,7 @@ export const buildcacheUpdateIndex: CommandDefinition = {
     command
       .argument("<mirror>", "name of a mirror, or a URL")
       .argument("[environments...]", "for a view: names or folders (else --env)")
-      .option("--full", "read every package again, instead of only what is new")
+      .option("--full", "look at every package again, instead of only at what is new")
       .option("-k, --keys", "renew the index of a file mirror's keys, too")
       .option(
         "-n, --name <view>",

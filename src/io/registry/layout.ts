@@ -280,6 +280,7 @@ async function writeStream(path: string, bytes: Bytes, call: Call | undefined): 
         checkInterrupted(call);
         await writing;
         writing = writeAll(file, chunks);
+        // One that fails is met where it is awaited.
         writing.catch(() => {});
       }
       await writing;

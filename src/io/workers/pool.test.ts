@@ -10,7 +10,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { Failure } from "../../base/failure.js";
 import { createWorkers } from "./pool.js";
 
@@ -56,8 +56,15 @@ test("run() gives the same bytes whatever the number of threads", async () => {
 });
 
 test("prepare() starts threads that tasks then run in, and what was never used is ended, too", async () => {
+  let started = 0;
+  const count = () => void started++;
+  process.on("worker", count);
+  onTestFinished(() => void process.off("worker", count));
   await using workers = createWorkers({ threads: 2 });
   workers.prepare();
+  // Node tells of a thread in the next turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(started).toBe(2);
   const pack = (name: string, urgency?: number) =>
     workers.run(
       "pack",
@@ -66,6 +73,7 @@ test("prepare() starts threads that tasks then run in, and what was never used i
     );
   const [one, two] = await Promise.all([pack("p1"), pack("p2", 1)]);
   expect(one.digest).toBe(two.digest);
+  expect(started).toBe(2);
   await using unused = createWorkers({ threads: 1 });
   unused.prepare();
 });
